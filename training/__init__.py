@@ -1,0 +1,1 @@
+"""Training: datasets, losses and loops, and the procedural demo avatar (`demo`)."""

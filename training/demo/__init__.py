@@ -1,0 +1,1 @@
+"""The built-in avatar: a procedural head filmed as a training video, and synthetic speech for it."""

@@ -1,0 +1,1 @@
+"""The procedural head: geometry, rig, landmarks, light and rasteriser."""
