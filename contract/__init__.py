@@ -1,0 +1,1 @@
+"""What exporters write and the runtime reads. Standard library and numpy only."""

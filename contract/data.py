@@ -1,0 +1,111 @@
+"""What flows from one part of the runtime to the next; each knows where on the clock it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .units import FRAMES_PER_SECOND
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AudioChunk:
+    """Mono audio at 16 kHz.
+
+    Attributes:
+        samples: (n,) float32 in [-1, 1].
+        first: absolute index of ``samples[0]`` in the session.
+    """
+
+    samples: Float32
+    first: int
+
+
+@dataclass(frozen=True)
+class SpeechFeatures:
+    """HuBERT features and pitch bins at 50 Hz.
+
+    Attributes:
+        features: (T, D) float32.
+        pitch_bins: (T,) int32 in 1…255; 1 is unvoiced.
+        first: absolute index of the first feature; feature k looks at samples from 320 k.
+    """
+
+    features: Float32
+    pitch_bins: NDArray[np.int32]
+    first: int
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """68 points a frame at 25 Hz, neutral or emotional.
+
+    Attributes:
+        points: (F, 68, 3) float32, head space.
+        first: absolute index of the first frame.
+    """
+
+    points: Float32
+    first: int
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the fields are given for a run of frames.
+
+    Attributes:
+        landmarks: (F, 68, 3) float32, head space, emotional: drive the displacement.
+        windows: (F, W, 204) float32: for the condition stage.
+        torso: (F, 204) float32: what the torso is conditioned on.
+        first: absolute index of the first frame.
+    """
+
+    landmarks: Float32
+    windows: Float32
+    torso: Float32
+    first: int
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the head is.
+
+    Attributes:
+        matrix: (3, 4) float32 camera-from-head.
+        idle: whether the frame shows nobody speaking.
+    """
+
+    matrix: Float32
+    idle: bool
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One finished picture and the audio that belongs to it.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        index: absolute frame index in the session.
+        audio: (640,) float32: the samples played while the frame is shown.
+        idle: whether the frame shows nobody speaking.
+        emotion: the emotion it wears.
+        render_seconds: time spent on rendering it, seconds.
+        samples_per_ray: field samples taken, over rays that met the head.
+    """
+
+    image: NDArray[np.uint8]
+    index: int
+    audio: Float32
+    idle: bool
+    emotion: str
+    render_seconds: float = 0.0
+    samples_per_ray: float = 0.0
+
+    @property
+    def time(self) -> float:
+        """When the frame is shown, seconds from the session's start."""
+        return self.index / FRAMES_PER_SECOND

@@ -1,0 +1,159 @@
+"""Reading an engine directory safely, and writing one so that a failure leaves the old one whole.
+
+Hashes prove integrity, not origin: engines are code, so load only directories you trust.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from .errors import BadEngineDirectory, BadOutput
+from .manifest import MANIFEST_FILE, REBUILD, REPORTS_FOLDER, FileEntry, Manifest
+
+_BLOCK = 1 << 20
+
+
+def hash_file(path: Path) -> FileEntry:
+    """SHA-256 and size of a file, read in blocks."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return FileEntry(digest.hexdigest(), size)
+
+
+def list_files(folder: Path) -> dict[str, FileEntry]:
+    """Entries of every file below ``folder`` but the manifest and the reports."""
+    entries = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name != MANIFEST_FILE and not name.startswith(REPORTS_FOLDER + "/"):
+            entries[name] = hash_file(path)
+    return entries
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest alone, checked in itself but not against the files.
+
+    Raises:
+        BadEngineDirectory: there is no such folder, it has no manifest, or the manifest is bad.
+    """
+    path = folder / MANIFEST_FILE
+    if not folder.exists():
+        raise BadEngineDirectory(
+            str(folder), expected="an engine directory", found="nothing there", remedy=REBUILD
+        )
+    if not folder.is_dir():
+        raise BadEngineDirectory(
+            str(folder), expected="an engine directory", found="a file", remedy=REBUILD
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        found = "an empty folder" if not any(folder.iterdir()) else f"{error.strerror}"
+        raise BadEngineDirectory(
+            str(path), expected="the manifest of an engine directory", found=found, remedy=REBUILD
+        ) from None
+    return Manifest.from_bytes(data, str(path))
+
+
+def file_path(folder: Path, name: str) -> Path:
+    """Path of a file the manifest names.
+
+    Raises:
+        BadEngineDirectory: the name is absolute or climbs out of the directory, also by a link.
+    """
+    pure = PurePosixPath(name)
+    path = folder / name
+    inside = path.resolve().is_relative_to(folder.resolve())
+    if pure.is_absolute() or ".." in pure.parts or "\\" in name or not inside:
+        raise BadEngineDirectory(
+            str(folder / MANIFEST_FILE),
+            expected="paths inside the directory",
+            found=name,
+            remedy="do not use this directory; " + REBUILD,
+        )
+    return path
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Compare every file with the manifest, before anything is deserialised.
+
+    Raises:
+        BadEngineDirectory: a file is missing, has another size or another hash.
+    """
+    for name, entry in manifest.files.items():
+        path = file_path(folder, name)
+        if not path.is_file():
+            raise BadEngineDirectory(
+                str(path), expected="a file", found="nothing there", remedy=REBUILD
+            )
+        found = hash_file(path)
+        if found.size != entry.size:
+            raise BadEngineDirectory(
+                str(path),
+                expected=f"{entry.size} bytes",
+                found=f"{found.size}: it is truncated or was replaced",
+                remedy=REBUILD,
+            )
+        if found.sha256 != entry.sha256:
+            raise BadEngineDirectory(
+                str(path),
+                expected=f"SHA-256 {entry.sha256[:16]}…",
+                found=f"{found.sha256[:16]}…: it was changed",
+                remedy=REBUILD,
+            )
+
+
+@contextlib.contextmanager
+def replace_folder(target: Path) -> Iterator[Path]:
+    """Write a whole folder beside ``target`` and put it in its place on success.
+
+    Yields an empty folder to fill. On an exception it is removed and ``target`` is as it was.
+
+    Raises:
+        BadOutput: ``target`` cannot be written, is a file, or is a folder that is not empty and
+            holds neither a manifest nor an ``avatar.json``: somebody else's files.
+    """
+    target = Path(os.path.abspath(target))
+    owned = any((target / mark).is_file() for mark in (MANIFEST_FILE, "avatar.json"))
+    if target.exists() and not owned and (not target.is_dir() or any(target.iterdir())):
+        raise BadOutput(
+            str(target),
+            expected="a new or empty folder, or one written before",
+            found="other files",
+            remedy="choose another folder",
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        fresh.chmod(0o755)
+    except OSError as error:
+        raise BadOutput(
+            str(target),
+            expected="a folder that can be written",
+            found=str(error.strerror),
+            remedy="choose another folder",
+        ) from None
+    try:
+        yield fresh
+        old = fresh.with_name(fresh.name + ".old")
+        if target.exists():
+            target.rename(old)
+        try:
+            fresh.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise

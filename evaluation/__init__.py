@@ -1,0 +1,1 @@
+"""How good the frames are: image, landmark and idle figures."""

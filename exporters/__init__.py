@@ -1,0 +1,1 @@
+"""From the PyTorch reference to a verified engine directory."""

@@ -1,0 +1,1 @@
+"""The paper in PyTorch: what deployed networks are proven equal to."""

@@ -1,0 +1,1 @@
+"""Audio and an emotion in, frames out. No torch."""
