@@ -1,0 +1,1 @@
+"""Speech whose phones are known: sentences, synthesizers, mouth targets and the corpus."""
