@@ -1,0 +1,167 @@
+"""The skin of the neutral face as one signed-distance function, and where its features lie.
+
+Head space: one unit is 10 cm, +x the image's right, +y up, +z out of the face. The sculpted mouth
+stands a slit apart, so that lips and mouth cavity are one surface that can open.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .shapes import carve, cone, ellipsoid, jit, ramp, sphere, union
+
+MOUTH_Y = -0.565
+MOUTH_HALF_WIDTH = 0.262
+SLIT = 0.017  # half the height of the sculpted mouth slit
+EYE_X, EYE_Y, EYE_Z, EYE_RADIUS = 0.305, 0.02, 0.590, 0.225
+JAW_HINGE = (0.0, -0.22, -0.02)
+JAW_ANGLE = 0.30  # radians at jaw = 1
+NECK_PIVOT = (0.0, -1.05, -0.15)
+NECK_CUT = -1.08  # skin below belongs to the torso layer
+
+
+@jit
+def mouth_line(x):
+    """Height of the line between the lips."""
+    t = min(abs(x) / MOUTH_HALF_WIDTH, 1.3)
+    return MOUTH_Y + 0.022 * t * t - 0.012 * max(0.0, 1.0 - (t / 0.35) ** 2)
+
+
+@jit
+def lip_front(x):
+    """Depth of the lips' centre line."""
+    t = abs(x) / MOUTH_HALF_WIDTH
+    return 0.865 - 0.115 * t * t
+
+
+@jit
+def lip_profile(x):
+    """(height of the upper lip's axis above the mouth line, its radius, the same of the lower)."""
+    t = min(1.0, abs(x) / MOUTH_HALF_WIDTH)
+    s = 1.0 - t * t
+    bow = math.exp(-(((t - 0.28) / 0.16) ** 2))
+    return (0.042 + 0.014 * bow) * s**0.5, 0.012 + 0.053 * s**0.6, 0.054 * s**0.5, 0.012 + 0.067 * s**0.6
+
+
+@jit
+def lips(x, y, z):
+    """Distances to the upper and the lower lip: swept tubes, the upper with a cupid's bow."""
+    xc = min(MOUTH_HALF_WIDTH, max(-MOUTH_HALF_WIDTH, x))
+    yc, zc = mouth_line(xc), lip_front(xc)
+    up, upper_radius, down, lower_radius = lip_profile(xc)
+    dx, dy, dz = x - xc, y - (yc + up), z - zc
+    upper = math.sqrt(dx * dx + 1.15 * dy * dy + dz * dz) - upper_radius
+    dy, dz = y - (yc - down), z - (zc - 0.015)
+    return upper, math.sqrt(dx * dx + dy * dy + dz * dz) - lower_radius
+
+
+@jit
+def _skull(x, y, z):
+    ax = abs(x)
+    d = ellipsoid(x, y - 0.27, z + 0.10, 0.76, 0.86, 0.93)  # cranium
+    d = union(d, ellipsoid(x, y + 0.30, z - 0.17, 0.605, 0.70, 0.64), 0.30)  # face
+    d = union(d, ellipsoid(x, y - 0.30, z - 0.42, 0.50, 0.34, 0.44), 0.25)  # forehead
+    d = union(d, ellipsoid(ax - 0.34, y + 0.26, z - 0.50, 0.27, 0.23, 0.26), 0.20)  # cheek
+    jaw = cone(ax, y, z, 0.385, -0.62, 0.10, 0.09, -0.925, 0.54, 0.185, 0.15)
+    d = union(d, jaw, 0.28)
+    d = union(d, ellipsoid(x, y + 0.885, z - 0.60, 0.175, 0.125, 0.15), 0.22)  # chin
+    d = union(d, ellipsoid(x, y + 0.56, z - 0.56, 0.30, 0.24, 0.27), 0.22)  # muzzle
+    return union(d, cone(x, y, z, 0.0, -0.75, -0.14, 0.0, -1.9, -0.28, 0.36, 0.40), 0.20)  # neck
+
+
+@jit
+def _with_eyes(d, x, y, z):
+    ax = abs(x)
+    d = union(d, cone(ax, y, z, 0.14, 0.24, 0.78, 0.45, 0.27, 0.62, 0.07, 0.06), 0.16)  # brow ridge
+    socket = ellipsoid(ax - EYE_X, y - EYE_Y - 0.005, z - EYE_Z - 0.20, 0.235, 0.135, 0.150)
+    d = carve(d, socket, 0.12)
+    d = union(d, sphere(ax - EYE_X, y - EYE_Y, z - EYE_Z, EYE_RADIUS), 0.10)
+    window = ellipsoid(ax - EYE_X, y - EYE_Y, z - EYE_Z - EYE_RADIUS, 0.170, 0.120, 0.24)
+    return carve(d, window, 0.02)
+
+
+@jit
+def _with_nose(d, x, y, z):
+    ax = abs(x)
+    n = cone(x, y, z, 0.0, 0.16, 0.765, 0.0, -0.215, 0.975, 0.058, 0.080)  # bridge
+    n = union(n, ellipsoid(x, y + 0.252, z - 0.985, 0.108, 0.095, 0.112), 0.09)  # tip
+    n = union(n, ellipsoid(ax - 0.115, y + 0.293, z - 0.865, 0.075, 0.066, 0.095), 0.06)  # wing
+    d = union(d, n, 0.10)
+    d = carve(d, ellipsoid(ax - 0.062, y + 0.350, z - 0.935, 0.030, 0.033, 0.055), 0.03)
+    return carve(d, cone(x, y, z, 0.0, -0.375, 0.955, 0.0, -0.465, 0.945, 0.022, 0.03), 0.06)
+
+
+@jit
+def mouth_cavity(x, y, z):
+    return ellipsoid(x, y - MOUTH_Y + 0.005, z - 0.50, 0.265, 0.22, 0.26)
+
+
+@jit
+def _with_mouth(d, x, y, z):
+    upper, lower = lips(x, y, z)
+    d = union(union(d, upper, 0.045), lower, 0.05)
+    crease = ellipsoid(x, y - MOUTH_Y + 0.172, z - 0.90, 0.15, 0.033, 0.06)
+    d = carve(d, crease, 0.08)
+    t = abs(x) / MOUTH_HALF_WIDTH
+    gap = SLIT * math.sqrt(max(0.0, 1.0 - 0.9 * t * t))
+    slit = max(abs(y - mouth_line(x)) - gap, abs(x) - MOUTH_HALF_WIDTH, 0.50 - z)
+    return carve(carve(d, slit, 0.012), mouth_cavity(x, y, z), 0.03)
+
+
+@jit
+def _ear(x, y, z):
+    u, ex = y + 0.02, abs(x) - 0.80
+    ca, sa = math.cos(0.45), math.sin(0.45)
+    lx, lz = ca * ex - sa * (z + 0.14), sa * ex + ca * (z + 0.14)
+    d = ellipsoid(lx, u, lz, 0.075, 0.25, 0.165)
+    d = carve(d, ellipsoid(lx - 0.06, u - 0.03, lz - 0.02, 0.055, 0.165, 0.09), 0.05)
+    return union(d, ellipsoid(lx, u + 0.19, lz - 0.05, 0.05, 0.08, 0.07), 0.06)  # lobe
+
+
+@jit
+def skin(x, y, z):
+    """Distance to the skin, mouth cavity and neck included."""
+    d = _with_mouth(_with_nose(_with_eyes(_skull(x, y, z), x, y, z), x, y, z), x, y, z)
+    return union(d, _ear(x, y, z), 0.06)
+
+
+@jit
+def front_depth(x, y):
+    """z of the foremost skin at (x, y), by sphere tracing from the front."""
+    z = 1.3
+    for _ in range(120):
+        d = skin(x, y, z)
+        z -= 0.8 * d
+        if d < 1e-4:
+            break
+    return z
+
+
+@jit
+def front_facing(x, y):
+    """z component of the skin's unit normal at the foremost point of (x, y)."""
+    z, e = front_depth(x, y), 0.01
+    gx = skin(x + e, y, z) - skin(x - e, y, z)
+    gy = skin(x, y + e, z) - skin(x, y - e, z)
+    gz = skin(x, y, z + e) - skin(x, y, z - e)
+    return gz / (math.sqrt(gx * gx + gy * gy + gz * gz) + 1e-12)
+
+
+@jit
+def mouth_fields(points):
+    """(n, 3) points → (n, 4): mouth line, distances to upper lip, lower lip and mouth cavity."""
+    out = np.empty((points.shape[0], 4))
+    for i in range(points.shape[0]):
+        x, y, z = points[i]
+        out[i, 0] = mouth_line(x)
+        out[i, 1], out[i, 2] = lips(x, y, z)
+        out[i, 3] = mouth_cavity(x, y, z)
+    return out
+
+
+@jit
+def around_ear(x, y, z):
+    """How far a point is inside the bare patch around the ear (0 … 1)."""
+    return ramp(0.05, -0.05, ellipsoid(abs(x) - 0.86, y + 0.06, z + 0.11, 0.13, 0.27, 0.19))
