@@ -40,7 +40,7 @@ def to_plain(value: Any) -> Any:
 
 
 def canonical(plain: Any) -> bytes:
-    """The one spelling of a plain value: sorted keys, two-space indent, ASCII, newline at the end."""
+    """The one spelling of a plain value: sorted keys, indent 2, ASCII, a newline at the end."""
     text = json.dumps(plain, sort_keys=True, indent=2, ensure_ascii=True, allow_nan=False)
     return (text + "\n").encode("ascii")
 
@@ -129,12 +129,12 @@ def _read_tuple(kinds: tuple[Any, ...], plain: Any, place: str) -> tuple[Any, ..
 
 
 def _read_scalar(kind: Any, plain: Any, place: str) -> Any:
-    if kind is float and isinstance(plain, (int, float)) and not isinstance(plain, bool):
-        if math.isfinite(plain):
-            return float(plain)
-    elif kind is int and isinstance(plain, int) and not isinstance(plain, bool):
+    number = isinstance(plain, (int, float)) and not isinstance(plain, bool)
+    if kind is float and number and math.isfinite(plain):
+        return float(plain)
+    if kind is int and number and isinstance(plain, int):
         return plain
-    elif kind in (str, bool) and isinstance(plain, kind):
+    if kind in (str, bool) and isinstance(plain, kind):
         return plain
     raise _mismatch(place, getattr(kind, "__name__", str(kind)), plain)
 

@@ -1,4 +1,4 @@
-"""The eight emotions, in the order of the embedding's rows (alphabetical, as MEAD's labels sort)."""
+"""The eight emotions, in the order of the embedding's rows: alphabetical, as labels sort."""
 
 from __future__ import annotations
 

@@ -241,10 +241,11 @@ class TorsoSpec:
 
     A pixel p in [-1, 1]² (x right, y down, pixel centres) is evaluated as
 
-    1. ``q = concat(p, then for k < octaves: sin(2^k p), cos(2^k p))``, both axes of a sine, then of its cosine;
+    1. ``q = concat(p, for k < octaves: sin(2^k p), cos(2^k p))``, each of both axes;
     2. ``offset = deform_range * tanh(deform MLP(q))``;
     3. ``features = grid(((p + offset) + 1) / 2)``;
-    4. ``rgba = sigmoid(colour MLP(concat(features, q, head colour premultiplied by alpha, alpha)))``.
+    4. ``rgba = sigmoid(colour MLP(concat(features, q, head)))``, ``head`` being the head's colour
+       premultiplied by its alpha, and that alpha.
 
     Pose P and landmarks l_E enter through the MLPs' first-layer biases, like the head's condition.
     Only pixels whose bit in the tensor ``torso_mask`` (mask_resolution²/8,) uint8 is set (row by

@@ -1,0 +1,96 @@
+"""Directories are checked before use, never read outside of themselves, and replaced whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emogene.contract.engine_directory import (
+    check_files,
+    file_path,
+    list_files,
+    read_manifest,
+    replace_folder,
+)
+from emogene.contract.errors import BadEngineDirectory, BadOutput
+from emogene.contract.manifest import MANIFEST_FILE
+from emogene.contract.stages import REQUIRED_STAGES
+
+from .avatars import small_manifest
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    folder = tmp_path / "e"
+    with replace_folder(folder) as fresh:
+        (fresh / "stages").mkdir()
+        for name in REQUIRED_STAGES:
+            (fresh / "stages" / f"{name}.onnx").write_bytes(name.encode() * 50)
+        (fresh / MANIFEST_FILE).write_bytes(small_manifest(list_files(fresh)).to_bytes())
+    return folder
+
+
+def test_a_good_directory_passes(directory: Path) -> None:
+    check_files(directory, read_manifest(directory))
+
+
+def test_missing_empty_file_and_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(BadEngineDirectory, match="nothing there"):
+        read_manifest(tmp_path / "nowhere")
+    with pytest.raises(BadEngineDirectory, match="an empty folder"):
+        read_manifest(tmp_path)
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(BadEngineDirectory, match="found a file"):
+        read_manifest(tmp_path / "f")
+
+
+def test_changed_truncated_and_missing_files_are_named(directory: Path) -> None:
+    manifest = read_manifest(directory)
+    path = directory / "stages" / "density.onnx"
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + b"!")
+    with pytest.raises(BadEngineDirectory, match=r"density\.onnx.*it was changed"):
+        check_files(directory, manifest)
+    path.write_bytes(good[:-1])
+    with pytest.raises(BadEngineDirectory, match="truncated"):
+        check_files(directory, manifest)
+    path.unlink()
+    with pytest.raises(BadEngineDirectory, match=r"density\.onnx: expected a file"):
+        check_files(directory, manifest)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "a\\..\\b"])
+def test_paths_that_climb_out_are_refused(directory: Path, name: str) -> None:
+    with pytest.raises(BadEngineDirectory, match="paths inside the directory"):
+        file_path(directory, name)
+
+
+def test_a_link_that_leads_out_is_refused(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s")
+    (directory / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(BadEngineDirectory, match="paths inside the directory"):
+        file_path(directory, "link")
+
+
+def test_a_failed_write_leaves_the_old_directory(directory: Path) -> None:
+    before = list_files(directory)
+    with pytest.raises(KeyboardInterrupt), replace_folder(directory) as fresh:
+        (fresh / "half").write_text("half")
+        raise KeyboardInterrupt
+    assert list_files(directory) == before
+    assert [p.name for p in directory.parent.iterdir()] == ["e"]
+
+
+def test_a_write_replaces_the_whole_directory(directory: Path) -> None:
+    with replace_folder(directory) as fresh:
+        (fresh / MANIFEST_FILE).write_bytes(small_manifest().to_bytes())
+    assert [p.name for p in directory.iterdir()] == [MANIFEST_FILE]
+    assert [p.name for p in directory.parent.iterdir()] == ["e"]
+
+
+def test_other_peoples_folders_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(BadOutput, match="other files"), replace_folder(tmp_path):
+        pass
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
