@@ -25,7 +25,7 @@ _Callback = ctypes.CFUNCTYPE(
 
 @cache
 def _library() -> tuple[ctypes.CDLL, int]:
-    import espeakng_loader
+    import espeakng_loader  # type: ignore[import-untyped]
 
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     data = espeakng_loader.get_data_path().encode()
@@ -59,7 +59,7 @@ def _spoken(text: str, voice: str) -> NDArray[np.float32]:
     rate = _library()[1]
     samples = _collect(text, voice).astype(np.float32) / 32768
     resampled: NDArray[np.float32] = soxr.resample(samples, rate, _RATE, quality="HQ")
-    resampled.flags.writeable = False
+    resampled.flags.writeable = False  # shared by every caller of the cache
     return resampled
 
 
@@ -69,4 +69,5 @@ def spoken(text: str = SENTENCE, voice: str = "en-us") -> NDArray[np.float32]:
     The same call gives the same samples, computed once a process. ``voice`` is an eSpeak voice
     name; "en-us+f3" is a woman's, "en-us+m3" another man's.
     """
-    return _spoken(text, voice).copy()
+    samples: NDArray[np.float32] = _spoken(text, voice).copy()
+    return samples

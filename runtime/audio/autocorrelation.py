@@ -134,7 +134,7 @@ def analysis_windows(samples: Float32, settings: PitchSettings) -> Float32:
 
 
 def find_candidates(windows: Float32, settings: PitchSettings) -> Candidates:
-    """Maxima of the autocorrelation of each of (T, window) float32 windows; rows are independent."""
+    """Maxima of the autocorrelation of each of (T, settings.window) float32 windows."""
     middle, period = settings.window // 2, settings.longest_period
     local = windows.astype(np.float64)
     local -= local[:, middle - period : middle + period].mean(axis=1, keepdims=True)

@@ -77,8 +77,9 @@ def coarse_bins(hz: Float32) -> NDArray[np.int32]:
     """
     low, high = _mel(np.array([_LOWEST_BIN_HZ, _HIGHEST_BIN_HZ]))
     place = (_mel(hz.astype(np.float64)) - low) / (high - low)
-    bins = FIRST_PITCH_BIN + place * (LAST_PITCH_BIN - FIRST_PITCH_BIN)
-    return np.clip(np.floor(bins + 0.5), FIRST_PITCH_BIN, LAST_PITCH_BIN).astype(np.int32)
+    place = FIRST_PITCH_BIN + place * (LAST_PITCH_BIN - FIRST_PITCH_BIN)
+    bins: NDArray[np.int32] = np.floor(place + 0.5).astype(np.int32)
+    return np.clip(bins, np.int32(FIRST_PITCH_BIN), np.int32(LAST_PITCH_BIN))
 
 
 def pitch_bins(samples: Float32, settings: PitchSettings = DEFAULTS) -> NDArray[np.int32]:
