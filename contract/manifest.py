@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .camera import Intrinsics
@@ -93,7 +93,7 @@ class Manifest:
     landmark_layout: str = f"ibug{LANDMARKS}"
     rates: Rates = Rates()
     format: int = FORMAT
-    ignored: tuple[str, ...] = field(default=(), compare=False)
+    ignored: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON with the digest."""

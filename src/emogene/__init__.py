@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .contract.data import Frame
     from .contract.emotions import EMOTIONS
     from .contract.errors import BadInput, EmoGeneError, Failure, Unavailable
-    from .runtime.avatar import Avatar, open  # noqa: A004
+    from .runtime.avatar import Avatar, open
     from .runtime.session import Session
 
 _HOMES = {
