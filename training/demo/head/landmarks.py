@@ -31,7 +31,7 @@ from .pieces import BROW_LENGTH, BROW_ROUND
 Array = NDArray[np.float64]
 
 BROW_POINTS = np.linspace(0, BROW_LENGTH - 1, 5).round().astype(int)
-_JAW_TILT = 0.42  # the contour runs where the skin has turned this far from the viewer
+_JAW_TILT = 0.30  # the contour runs where the skin has turned this far from the viewer
 _JAW_CENTRE = (0.0, -0.20)
 
 
