@@ -42,7 +42,8 @@ class WeightSpec:
         """What is wrong with a tensor of this type and shape, or None."""
         found = tuple(shape)
         fits = len(found) == len(self.shape) and all(
-            (n >= 1 if want == ANY else n == want) for n, want in zip(found, self.shape, strict=True)
+            (n >= 1 if want == ANY else n == want)
+            for n, want in zip(found, self.shape, strict=True)
         )
         if fits and dtype in self.dtypes:
             return None
