@@ -7,7 +7,7 @@ A loop reads:
         loss = …                       # draw data with loop.rng and torch's generator only
         loop.update(loss)
         if loop.log_due:
-            loop.log(loss=float(loss))
+            loop.log(loss=loss.item())
 
 `out/state.safetensors` holds everything a stopped run needs (model, optimiser, both random
 generators, step, time spent); nothing is pickled. Under a step budget a run that was stopped
@@ -142,7 +142,7 @@ class Loop:
             raise Failure(
                 f"the loss at step {self.step}",
                 expected="a finite number",
-                found=str(float(loss)),
+                found=str(loss.item()),
                 remedy=f"lower the learning rate; the last good state is in {self.out}",
             )
         self.optimiser.zero_grad(set_to_none=True)
@@ -153,7 +153,7 @@ class Loop:
         self.step += 1
         self.spent_s = time.process_time() - self._clock
         if self.progress is not None:
-            self.progress(self.fraction, f"step {self.step}, loss {float(loss):.4f}")
+            self.progress(self.fraction, f"step {self.step}, loss {loss.item():.4f}")
 
     def log(self, **values: float) -> None:
         """Append a row (step, CPU seconds, then `values`) to `out/curve.csv`."""

@@ -21,17 +21,17 @@ from ....contract.units import SAMPLE_RATE
 from . import flite
 from .espeak import Espeak, EspeakVoice, Synthesis
 from .flite import FliteVoice
-from .phones import SILENCE, PhoneSegment, segments_from_onsets
+from .phones import SILENCE, PhoneSegment, listed, segments_from_onsets
 from .sentences import sentences
 
-_LANGUAGES = (
+_LANGUAGES = listed(
     "en-us en-us en-us en-us-nyc en-gb-x-rp en-gb-x-gbcwmd en-gb-x-gbclan en-gb-scotland en-029"
-).split()
-_VARIANTS = """
+)
+_VARIANTS = listed("""
     f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 Andy Alex Alicia Andrea Gene
     linda steph adam belinda benjamin boris caleb david edward iven john max michel pablo paul
     pedro quincy rob robert sandro shelby steph2 victor zac
-""".split()
+""")
 HELD_OUT_ESPEAK = ("en-us+Annie", "en-gb-x-rp+Michael")
 HELD_OUT_FLITE = "rms"
 _MIN_PHRASE_S, _MAX_UTTERANCE_S = 0.6, 14.0
@@ -42,7 +42,7 @@ class Utterance:
     """Speech and what was said when."""
 
     samples: NDArray[np.float32]
-    """(N,) at 16 kHz in −1…1."""
+    """(N,) at 16 kHz within ±1."""
     segments: tuple[PhoneSegment, ...]
     """Phones in order, seconds, covering the samples without gaps."""
     text: str

@@ -32,7 +32,7 @@ _POSITION_CHARACTER, _CHARS_UTF8 = 1, 1
 
 
 class _EventId(ctypes.Union):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("number", ctypes.c_int),
         ("name", ctypes.c_char_p),
         ("string", ctypes.c_char * 8),
@@ -42,7 +42,7 @@ class _EventId(ctypes.Union):
 class _Event(ctypes.Structure):
     """espeak_EVENT of speak_lib.h."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("type", ctypes.c_int),
         ("unique_identifier", ctypes.c_uint),
         ("text_position", ctypes.c_int),
@@ -77,7 +77,7 @@ class Synthesis:
     """What a synthesizer returns."""
 
     samples: NDArray[np.float32]
-    """(N,) in −1…1."""
+    """(N,) within ±1."""
     rate: int
     """Samples a second."""
     segments: tuple[PhoneSegment, ...]

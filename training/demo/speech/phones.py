@@ -12,9 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+
+def listed(words: str) -> tuple[str, ...]:
+    """The words of a text, for long tables that stay readable."""
+    return tuple(words.split())
+
+
 SILENCE = "sil"
-VOWELS = tuple("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
-CONSONANTS = tuple("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split())
+VOWELS = listed("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW")
+CONSONANTS = listed("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH")
 PHONES: tuple[str, ...] = (SILENCE, *VOWELS, *CONSONANTS)
 PHONE_INDEX = {phone: index for index, phone in enumerate(PHONES)}
 
@@ -86,7 +92,8 @@ def from_espeak(name: str) -> str:
     """ARPAbet phone of an espeak-ng phoneme mnemonic.
 
     The library prefixes stress marks, and voices decorate mnemonics with digits, '#' and '-';
-    undecorated and shortened forms are looked up before giving up. Raises KeyError for a mnemonic that no rule covers.
+    undecorated and shortened forms are looked up before giving up. Raises KeyError for a
+    mnemonic that no rule covers.
     """
     name = name.lstrip("',%=|;") or "_"
     for candidate in (name, name.rstrip("#23456789-"), name[:2], name[:1]):

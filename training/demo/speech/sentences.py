@@ -10,7 +10,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-_NOUNS = """
+from .phones import listed
+
+_NOUNS = listed("""
     apple arm baby bag ball banana bear bed bell bird blanket boat book bottle bowl box boy branch
     bread bridge brother brush bubble bucket building butter button cabin camera camp candle cap
     car castle cat chair cheese cherry chicken child church circle city cliff clock cloud coat
@@ -35,9 +37,9 @@ _NOUNS = """
     train treasure tree triangle trip truck trumpet tunnel uncle umbrella valley van vase
     vegetable village violin vision visit voice wagon wall watch water wave weather week whale
     wheel whistle window wing winter wolf woman wood word world worm yard year zebra zipper
-""".split()
+""")
 
-_ADJECTIVES = """
+_ADJECTIVES = listed("""
     able amber ample angry awful bad beautiful beige bent big bitter black blue bold boring brave
     brief bright broad brown busy calm careful cheap cheerful clean clear clever cold comfortable
     common cool cosy crisp cruel curious damp dark deep delicious different dirty dry dull eager
@@ -52,9 +54,9 @@ _ADJECTIVES = """
     strong sudden sunny sweet tall tame tasty thick thin thirsty tidy tiny tired tough true ugly
     unusual useful usual vague various vast warm weak weird wet white whole wide wild wise
     wonderful wooden wrong yellow young
-""".split()
+""")
 
-_VERBS = """
+_VERBS = listed("""
     admire avoid beat believe blame borrow bother break bring brush build bump buy call carry
     catch change chase check choose clean climb close collect compare compose cook copy cover
     cross describe destroy discover draw drop employ enjoy examine explain fetch fill find fix
@@ -66,46 +68,46 @@ _VERBS = """
     send serve shake shape share shave shout show sing smell snap solve squeeze stop study
     support take taste teach tell thank think throw touch trade train travel treat trust try
     turn understand use visit wash watch wear weigh welcome whisper win wipe wish wrap write
-""".split()
+""")
 
-_ADVERBS = """
+_ADVERBS = listed("""
     again almost already always away barely before boldly bravely briefly calmly carefully
     clearly closely daily early easily elsewhere finally forever gently gladly happily hardly
     honestly hopefully inside kindly lately maybe mostly never normally now often once outside
     patiently perhaps politely possibly probably properly quickly quietly rarely really
     seldom simply slowly softly somehow sometimes somewhere soon still suddenly surely today
     together tomorrow tonight truly twice usually very warmly well yesterday
-""".split()
+""")
 
-_PLACES = """
+_PLACES = listed("""
     above_the below_the behind_the beside_the between_the by_the from_the in_front_of_the
     into_the near_the over_the past_the through_the under_the without_the with_my with_your
     about_the across_the around_the upon_the
-""".split()
+""")
 
-_SUBJECTS = """
+_SUBJECTS = listed("""
     I you he she we they everyone nobody somebody my_father my_mother your_brother his_sister
     her_uncle our_teacher their_boy that_girl this_woman both_boys five_people the_other_man
     most_members
-""".split()
+""")
 
-_DETERMINERS = """
+_DETERMINERS = listed("""
     the a my your his her our their this that every another some the_other one seven eight
     each_of_the both_of_the
-""".split()
+""")
 
-_AUXILIARIES = """
+_AUXILIARIES = listed("""
     will would can could should may might must did does_not will_not could_never wanted_to
     hoped_to used_to tried_to is_about_to
-""".split()
+""")
 
-_OPENINGS = """
+_OPENINGS = listed("""
     hello good_morning good_evening oh well yes no please thank_you excuse_me by_the_way
     as_you_know maybe of_course my_friend welcome_back pardon_me in_my_opinion believe_me
     goodbye remember imagine
-""".split()
+""")
 
-_EXTRA = """
+_EXTRA = listed("""
     azure beige treasure measure usual pleasure television decision explosion mirage rouge
     zoo zero buzz breeze jazz fuse amaze thirty third truth smooth breathe clothes either
     toy oil coin destroy voyage annoy loyal shout crowd ouch vow pound mouthful sure tour put
@@ -116,16 +118,16 @@ _EXTRA = """
     remember probably people purple paper pepper pebbles bubbles mummy memory museum imp
     church judge rich edge witch future nature gentle magic large age major soldier
     thanks months fifths sixths texts asks glimpsed strengths prompts scripts
-""".split()
+""")
 
-_ONSETS = """
+_ONSETS = listed("""
     b bl br ch d dr f fl fr g gl gr h j k kl kr l m n p pl pr qu r s sh shr sk sl sm sn sp
     spl spr st str sw t th thr tr tw v w y z
-""".split()
-_NUCLEI = "a ai ar au ay e ea ee er i ie o oa oi oo or ou ow oy u ur".split()
-_CODAS = """
+""")
+_NUCLEI = listed("a ai ar au ay e ea ee er i ie o oa oi oo or ou ow oy u ur")
+_CODAS = listed("""
     b ck d dge f ft g k l lb lm lp lt m mp n nd ng nk nt p pt r s sh sk sp st t tch th v x z
-""".split()
+""")
 
 
 def sentences(count: int, seed: int) -> tuple[str, ...]:

@@ -1,0 +1,174 @@
+"""Batches of degraded speech with phone labels, for the encoder's training.
+
+Everything random comes from the generator handed in, so a resumed run sees the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from ..contract.units import HUBERT_RECEPTIVE_FIELD, SAMPLE_RATE, SAMPLES_PER_FEATURE
+from .demo.speech.corpus import Utterance
+from .demo.speech.phones import PHONE_INDEX
+
+Float32 = NDArray[np.float32]
+_OVERLAP = HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE  # samples a piece needs beyond its frames
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """How speech is degraded; each effect is drawn anew for every block."""
+
+    speed: tuple[float, float] = (0.82, 1.22)
+    """Playback speed: pitch, formants and tempo together."""
+    equaliser_share: float = 0.7
+    """Share of blocks that pass a random smooth equaliser."""
+    equaliser_db: float = 8.0
+    """Standard deviation of the equaliser's gains, dB."""
+    reverb_share: float = 0.35
+    reverb_s: tuple[float, float] = (0.05, 0.4)
+    """Time in which the reverberation falls by 60 dB, seconds."""
+    noise_share: float = 0.7
+    noise_db: tuple[float, float] = (5.0, 35.0)
+    """Signal-to-noise ratio, dB; the noise's colour is between white and pink-red."""
+    babble_share: float = 0.15
+    babble_db: tuple[float, float] = (8.0, 25.0)
+    """Ratio to another voice speaking at the same time, dB."""
+    level: float = 0.25
+    """Standard deviation of the level's logarithm after normalisation: a live normaliser is
+    never exactly right."""
+
+
+@dataclass(frozen=True)
+class SpeechStream:
+    """All utterances end to end."""
+
+    samples: Float32
+    """(N,) at 16 kHz."""
+    labels: NDArray[np.int8]
+    """(N,) phone index of every sample."""
+
+
+def stream_of(utterances: Sequence[Utterance]) -> SpeechStream:
+    """Join utterances into one stream that blocks are cut from."""
+    labels = []
+    for utterance in utterances:
+        phones = np.zeros(len(utterance.samples), np.int8)
+        for segment in utterance.segments:
+            first, last = round(segment.start * SAMPLE_RATE), round(segment.end * SAMPLE_RATE)
+            phones[first:last] = PHONE_INDEX[segment.phone]
+        labels.append(phones)
+    samples = np.concatenate([utterance.samples for utterance in utterances])
+    return SpeechStream(samples.astype(np.float32), np.concatenate(labels))
+
+
+def draw_batch(
+    stream: SpeechStream,
+    blocks: int,
+    frames: int,
+    pieces: int,
+    config: AugmentationConfig,
+    rng: np.random.Generator,
+) -> tuple[Float32, NDArray[np.int64]]:
+    """A batch of normalised speech and the phone at the centre of every feature.
+
+    Blocks of `frames` features are degraded and normalised as a whole (as an utterance is) and
+    then cut into `pieces` of equal length: the network sees short contexts on both sides, while
+    its input keeps the level an utterance has. `frames` must be a multiple of `pieces`.
+
+    Returns:
+        samples (blocks · pieces, n) float32 with n = 320 · frames / pieces + 80, and labels
+        (blocks · pieces, frames / pieces) int64.
+    """
+    length = frames * SAMPLES_PER_FEATURE + _OVERLAP
+    samples = np.empty((blocks, length), np.float32)
+    labels = np.empty((blocks, frames), np.int64)
+    centres = HUBERT_RECEPTIVE_FIELD // 2 + SAMPLES_PER_FEATURE * np.arange(frames)
+    for block in range(blocks):
+        clean, places = _cut(stream, length, rng.uniform(*config.speed), rng)
+        labels[block] = stream.labels[places[centres]]
+        samples[block] = degrade(clean, stream, config, rng)
+    samples -= samples.mean(1, keepdims=True)
+    samples /= samples.std(1, keepdims=True) + 1e-5
+    samples *= np.exp(config.level * rng.standard_normal((blocks, 1))).astype(np.float32)
+    step = frames // pieces
+    windows = np.lib.stride_tricks.sliding_window_view(
+        samples, step * SAMPLES_PER_FEATURE + _OVERLAP, axis=1
+    )[:, :: step * SAMPLES_PER_FEATURE]
+    return windows.reshape(blocks * pieces, -1).copy(), labels.reshape(blocks * pieces, step)
+
+
+def degrade(
+    clean: Float32, stream: SpeechStream, config: AugmentationConfig, rng: np.random.Generator
+) -> Float32:
+    """Equaliser, reverberation, babble and noise, (N,) → (N,) float32, in one pair of FFTs.
+
+    Convolution is circular: the tail of a reverberation comes in at the block's start.
+    """
+    size = fft.next_fast_len(len(clean), real=True)
+    if rng.random() < config.babble_share:
+        other, _ = _cut(stream, len(clean), 1.0, rng)
+        clean = clean + _scaled(other, _power(clean), rng.uniform(*config.babble_db))
+    spectrum = fft.rfft(clean, size)
+    bins = len(spectrum)
+    if rng.random() < config.equaliser_share:
+        # Gains at random points of a logarithmic frequency axis, joined by straight lines in dB.
+        knots = rng.normal(0.0, config.equaliser_db, 9)
+        axis = np.log1p(np.arange(bins) / bins * 40.0) / np.log1p(40.0) * 8.0
+        decibels = np.interp(axis, np.arange(9), knots)
+        spectrum = spectrum * (10.0 ** (decibels / 20.0)).astype(np.float32)
+    if rng.random() < config.reverb_share:
+        spectrum = spectrum * fft.rfft(_room(config, rng), size)
+    if rng.random() < config.noise_share:
+        slope = np.maximum(np.arange(bins, dtype=np.float32), 1.0) ** -rng.uniform(0.0, 0.8)
+        noise = rng.standard_normal((2, bins), np.float32) * slope
+        noise_power = float(np.square(noise).mean()) * 2
+        signal_power = float(np.square(np.abs(spectrum)).mean())
+        gain = 10.0 ** (-rng.uniform(*config.noise_db) / 20.0)
+        gain *= (signal_power / max(noise_power, 1e-12)) ** 0.5
+        spectrum = spectrum + np.float32(gain) * (noise[0] + 1j * noise[1])
+    whole = fft.irfft(spectrum.astype(np.complex64), size)
+    return np.asarray(whole[: len(clean)], np.float32)
+
+
+def _cut(
+    stream: SpeechStream, length: int, speed: float, rng: np.random.Generator
+) -> tuple[Float32, NDArray[np.int64]]:
+    """`length` samples from a random place at `speed`, and the place each was read at."""
+    reach = int(length * speed) + 2
+    if reach >= len(stream.samples):
+        # A short corpus (a test's) is read round and round.
+        places = rng.integers(len(stream.samples)) + np.arange(length) * speed
+        whole = places.astype(np.int64) % len(stream.samples)
+        return stream.samples[whole], whole
+    places = rng.integers(len(stream.samples) - reach) + np.arange(length) * speed
+    whole = places.astype(np.int64)
+    rest = (places - whole).astype(np.float32)
+    left, right = stream.samples[whole], stream.samples[whole + 1]
+    return left + rest * (right - left), whole
+
+
+def _room(config: AugmentationConfig, rng: np.random.Generator) -> Float32:
+    """An impulse response: the direct sound and a tail of decaying noise."""
+    seconds = rng.uniform(*config.reverb_s)
+    count = int(seconds * SAMPLE_RATE)
+    decay = np.exp(-6.9 * np.arange(count, dtype=np.float32) / count)
+    tail = rng.standard_normal(count, np.float32) * decay
+    tail *= rng.uniform(0.2, 1.0) / np.sqrt(float(np.square(tail).sum()))
+    tail[0] = 1.0
+    return tail
+
+
+def _power(samples: Float32) -> float:
+    return float(np.square(samples).mean())
+
+
+def _scaled(samples: Float32, power: float, ratio_db: float) -> Float32:
+    """`samples` brought `ratio_db` below `power`."""
+    gain = (power / max(_power(samples), 1e-12)) ** 0.5 * 10.0 ** (-ratio_db / 20.0)
+    return samples * np.float32(gain)
