@@ -113,17 +113,19 @@ def check_files(folder: Path, manifest: Manifest) -> None:
 
 
 @contextlib.contextmanager
-def replace_folder(target: Path) -> Iterator[Path]:
+def replace_folder(
+    target: Path, marks: tuple[str, ...] = (MANIFEST_FILE, "avatar.json")
+) -> Iterator[Path]:
     """Write a whole folder beside ``target`` and put it in its place on success.
 
     Yields an empty folder to fill. On an exception it is removed and ``target`` is as it was.
 
     Raises:
         BadOutput: ``target`` cannot be written, is a file, or is a folder that is not empty and
-            holds neither a manifest nor an ``avatar.json``: somebody else's files.
+            holds none of the files ``marks``: somebody else's.
     """
     target = Path(os.path.abspath(target))
-    owned = any((target / mark).is_file() for mark in (MANIFEST_FILE, "avatar.json"))
+    owned = any((target / mark).is_file() for mark in marks)
     if target.exists() and not owned and (not target.is_dir() or any(target.iterdir())):
         raise BadOutput(
             str(target),

@@ -1,0 +1,201 @@
+"""The head field ``F: (x, d, l_E) → (c, σ)`` (paper section 3.3, Eq. 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from ..contract.field import RAY_FEATURE_EPSILON, FieldSpec, GridSpec
+from ..contract.landmarks import LANDMARKS
+from ..contract.stages import bias_name
+from .condition import ConditionConfig, PlainConditionConfig, build_condition
+from .grids import Displacement, Grid, encode_grid, read_nodes, spherical_harmonics
+from .mlp import Mlp
+
+Encode = Callable[[GridSpec, Tensor, Tensor], Tensor]
+"""(spec, table (entries, features), coordinates (N, D)) → features (N, width)."""
+
+DENSITY_EXPONENT_LIMIT = 15.0
+
+
+@dataclass(frozen=True)
+class HeadFieldConfig:
+    """A head field: how it is evaluated, and how its condition is encoded."""
+
+    field: FieldSpec
+    condition: ConditionConfig = field(default_factory=PlainConditionConfig)
+
+
+@dataclass(frozen=True)
+class FrameCondition:
+    """Everything that is constant over a frame, for a batch of frames.
+
+    Attributes:
+        biases: ``<network>_bias`` (F, hidden).
+        displacement: (F, Z, Y, X, 3) baked displacement; None where the field has none.
+    """
+
+    biases: Mapping[str, Tensor]
+    displacement: Tensor | None
+
+    def bias(self, network: str, frames: Tensor | None) -> Tensor:
+        """First-layer bias of a network: (1, hidden) of frame 0, or (N, hidden) of ``frames``."""
+        values = self.biases[bias_name(network)]
+        return values[:1] if frames is None else values[frames]
+
+
+class HeadField(nn.Module):
+    """A `FieldSpec` with its tensors and its condition encoder.
+
+    Tensors are named as in the contract: ``<grid>.table``, ``<network>.<i>.weight``,
+    ``displacement.rest``, ``occupancy``; the encoder's stand below ``condition``.
+
+    Args:
+        config: what to build.
+        encode: how grids are read; a faster function of the same signature may take its place.
+    """
+
+    config_type = HeadFieldConfig
+
+    def __init__(self, config: HeadFieldConfig, encode: Encode = encode_grid) -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec = config.field
+        self.encode = encode
+        _check(spec)
+        for grid in spec.grids:
+            self.add_module(grid.name, Grid(grid))
+        for network in spec.networks:
+            self.add_module(network.name, Mlp(network))
+        if spec.displacement is not None:
+            self.displacement = Displacement(spec.displacement, LANDMARKS)
+        self.condition = build_condition(config.condition, spec)
+        cells = spec.march.occupancy_resolution**3
+        self.register_buffer("occupancy", torch.full((cells // 8,), 255, dtype=torch.uint8))
+        self.register_buffer("low", torch.tensor(spec.bounds_min), persistent=False)
+        self.register_buffer("high", torch.tensor(spec.bounds_max), persistent=False)
+
+    def frame(self, windows: Tensor, landmarks: Tensor, **extra: Tensor) -> FrameCondition:
+        """Work out what is constant over each of F frames.
+
+        Args:
+            windows: (F, W, 204) what the condition encoder sees.
+            landmarks: (F, 68, 3) emotional landmarks in head space; drive the displacement.
+            extra: further inputs of the condition encoder, such as ``eye_opening`` (F,).
+        """
+        baked = None
+        if self.spec.displacement is not None:
+            baked = self.displacement.bake(landmarks, self.low, self.high)
+        return FrameCondition(self.condition(windows, **extra), baked)
+
+    def sample_features(
+        self, x: Tensor, condition: FrameCondition, frames: Tensor | None = None
+    ) -> Tensor:
+        """What the density network is given: all grids, then the displacement.
+
+        Args:
+            x: (N, 3) head space.
+            frames: (N,) int64 frame of each sample; None means frame 0.
+
+        Returns:
+            (N, feature_width).
+        """
+        size = self.high - self.low
+        moved = torch.zeros_like(x)
+        if condition.displacement is not None:
+            moved = read_nodes(condition.displacement, (x - self.low) / size, frames)
+        parts: list[Tensor] = []
+        for grid in self.spec.grids:
+            if grid.read_at == "ambient":
+                at = self._ambient(parts[0], condition, frames)
+            elif grid.read_at == "displaced":
+                at = (x - moved - self.low) / size
+            else:
+                at = (x - self.low) / size
+            parts.append(self.encode(grid, self.get_submodule(grid.name).table, at))
+        if self.spec.displacement_gain:
+            parts.append(moved * self.spec.displacement_gain)
+        return torch.cat(parts, dim=1)
+
+    def sample_density(
+        self, features: Tensor, condition: FrameCondition, frames: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Density σ (N,) per head-space unit, and geometry features (N, geometry_width)."""
+        name = self.spec.density.name
+        raw = self.get_submodule(name)(features, condition.bias(name, frames))
+        return density_of(raw[:, 0], self.spec.density_shift), raw[:, 1:]
+
+    def sample_colour(
+        self,
+        directions: Tensor,
+        geometry: Tensor,
+        condition: FrameCondition,
+        frames: Tensor | None = None,
+    ) -> Tensor:
+        """Colour c in [0, 1], (N, 3), of unit view directions (N, 3) and geometry features."""
+        name = self.spec.colour.name
+        seen = spherical_harmonics(directions, self.spec.directions)
+        inputs = torch.cat((seen, geometry), dim=1)
+        return torch.sigmoid(self.get_submodule(name)(inputs, condition.bias(name, frames)))
+
+    def ray_colour(
+        self,
+        directions: Tensor,
+        geometry: Tensor,
+        opacity: Tensor,
+        condition: FrameCondition,
+        frames: Tensor | None = None,
+    ) -> Tensor:
+        """Colour once a ray, premultiplied: geometry (R, G) composited, opacity (R,) → (R, 3)."""
+        mean = geometry / (opacity[:, None] + RAY_FEATURE_EPSILON)
+        return opacity[:, None] * self.sample_colour(directions, mean, condition, frames)
+
+    def forward(
+        self,
+        x: Tensor,
+        directions: Tensor,
+        condition: FrameCondition,
+        frames: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Eq. 5 for single samples: colour (N, 3) and density (N,)."""
+        density, geometry = self.sample_density(
+            self.sample_features(x, condition, frames), condition, frames
+        )
+        return self.sample_colour(directions, geometry, condition, frames), density
+
+    def _ambient(self, first: Tensor, condition: FrameCondition, frames: Tensor | None) -> Tensor:
+        """The ambient coordinate, mapped from tanh's [-1, 1] to the grid's [0, 1]."""
+        assert self.spec.ambient is not None
+        name = self.spec.ambient.name
+        raw = self.get_submodule(name)(first, condition.bias(name, frames))
+        return (torch.tanh(raw) + 1) / 2
+
+
+def density_of(raw: Tensor, shift: float) -> Tensor:
+    """``exp(clip(raw + shift, ±15))``, (N,)."""
+    limit = DENSITY_EXPONENT_LIMIT
+    return torch.exp((raw + shift).clamp(-limit, limit))
+
+
+def _check(spec: FieldSpec) -> None:
+    """Refuse specs whose parts do not fit together."""
+    names = [part.name for part in (*spec.grids, *spec.networks)]
+    if len(set(names)) != len(names):
+        raise ValueError(f"names of grids and networks must differ: {', '.join(names)}")
+    wanted = {spec.density.name: (spec.density.inputs, spec.feature_width)}
+    colour = spec.directions**2 + spec.geometry_width
+    wanted[spec.colour.name] = (spec.colour.inputs, colour)
+    if spec.ambient is not None:
+        wanted[spec.ambient.name] = (spec.ambient.inputs, spec.grids[0].width)
+    for name, (found, expected) in wanted.items():
+        if found != expected:
+            raise ValueError(f"network {name!r} takes {found} inputs, the field gives {expected}")
+    moved = any(grid.read_at == "displaced" for grid in spec.grids) or spec.displacement_gain
+    if moved and spec.displacement is None:
+        raise ValueError("the field reads displaced positions but has no displacement")
+    ambient = any(grid.read_at == "ambient" for grid in spec.grids)
+    if ambient != (spec.ambient is not None):
+        raise ValueError("an ambient grid and an ambient network come together")

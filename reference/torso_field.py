@@ -1,0 +1,158 @@
+"""The torso field ``F_torso: (x, C_head; d0, P, l_E) → (c, α)`` in the image plane (Eq. 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from ..contract.field import TorsoSpec
+from ..contract.landmarks import FLAT
+from ..contract.stages import bias_name
+from .grids import Grid, encode_frequencies, encode_grid
+from .head_field import Encode
+from .mlp import Mlp
+
+POSE = 12
+"""Numbers of a flattened (3, 4) pose."""
+
+HEAD_RGBA = 4
+
+
+@dataclass(frozen=True)
+class TorsoConditionConfig:
+    """(pose 12, landmarks 204) → ``hidden`` → ``code`` → biases."""
+
+    hidden: int = 32
+    code: int = 16
+
+
+@dataclass(frozen=True)
+class TorsoFieldConfig:
+    """A torso field: how it is evaluated, and how its condition is encoded."""
+
+    torso: TorsoSpec
+    condition: TorsoConditionConfig = field(default_factory=TorsoConditionConfig)
+
+
+class TorsoCondition(nn.Module):
+    """Pose P and landmarks l_E → first-layer biases of both torso networks.
+
+    Buffers ``pose_mean``, ``pose_scale`` (12,), ``landmark_mean``, ``landmark_scale`` (204,)
+    standardise its inputs; they are data, not learned.
+    """
+
+    def __init__(self, config: TorsoConditionConfig, torso: TorsoSpec) -> None:
+        super().__init__()
+        self.register_buffer("pose_mean", torch.zeros(POSE))
+        self.register_buffer("pose_scale", torch.ones(POSE))
+        self.register_buffer("landmark_mean", torch.zeros(FLAT))
+        self.register_buffer("landmark_scale", torch.ones(FLAT))
+        self.encoder = nn.Sequential(
+            nn.Linear(POSE + FLAT, config.hidden),
+            nn.ReLU(),
+            nn.Linear(config.hidden, config.code),
+        )
+        self.biases = nn.ModuleDict(
+            {n.name: nn.Linear(config.code, n.hidden[0]) for n in (torso.deform, torso.colour)}
+        )
+
+    def forward(self, pose: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
+        """Biases of a batch of frames.
+
+        Args:
+            pose: (B, 12) camera-from-head, row after row.
+            landmarks: (B, 204) head space.
+
+        Returns:
+            ``<network>_bias`` (B, hidden) of the deformation and the colour network.
+        """
+        pose = (pose - self.pose_mean) / self.pose_scale
+        landmarks = (landmarks - self.landmark_mean) / self.landmark_scale
+        code = self.encoder(torch.cat((pose, landmarks), dim=1))
+        return {bias_name(name): layer(code) for name, layer in self.biases.items()}
+
+
+class TorsoField(nn.Module):
+    """A `TorsoSpec` with its tensors and its condition encoder.
+
+    Tensors: ``<grid>.table``, ``<network>.<i>.weight``, ``torso_mask``; the encoder's stand below
+    ``condition``.
+    """
+
+    config_type = TorsoFieldConfig
+
+    def __init__(self, config: TorsoFieldConfig, encode: Encode = encode_grid) -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec = config.torso
+        self.encode = encode
+        _check(spec)
+        self.add_module(spec.grid.name, Grid(spec.grid))
+        self.add_module(spec.deform.name, Mlp(spec.deform))
+        self.add_module(spec.colour.name, Mlp(spec.colour))
+        self.condition = TorsoCondition(config.condition, spec)
+        cells = spec.mask_resolution**2
+        self.register_buffer("torso_mask", torch.full((cells // 8,), 255, dtype=torch.uint8))
+
+    def forward(
+        self,
+        pixels: Tensor,
+        head: Tensor,
+        biases: Mapping[str, Tensor],
+        frames: Tensor | None = None,
+    ) -> Tensor:
+        """Eq. 8: the torso's colour and alpha at pixels.
+
+        Args:
+            pixels: (N, 2) in [-1, 1], x right, y down, pixel centres.
+            head: (N, 4) the head's colour premultiplied by its alpha, and the alpha.
+            biases: what `condition` gave, (F, hidden) each.
+            frames: (N,) int64 frame of each pixel; None means frame 0.
+
+        Returns:
+            (N, 4) r, g, b (not premultiplied) and alpha, in [0, 1].
+        """
+        place = encode_frequencies(pixels, self.spec.octaves)
+        raw = self._network(self.spec.deform.name, place, biases, frames)
+        at = pixels + self.spec.deform_range * torch.tanh(raw)
+        table = self.get_submodule(self.spec.grid.name).table
+        features = self.encode(self.spec.grid, table, (at + 1) / 2)
+        inputs = torch.cat((features, place, head), dim=1)
+        return torch.sigmoid(self._network(self.spec.colour.name, inputs, biases, frames))
+
+    def masked(self, pixels: Tensor) -> Tensor:
+        """Whether pixels (N, 2) lie where the torso can be, (N,) bool; elsewhere alpha is 0."""
+        side = self.spec.mask_resolution
+        cells = ((pixels + 1) / 2 * side).to(torch.int64).clamp(0, side - 1)
+        index = cells[:, 1] * side + cells[:, 0]
+        return (self.torso_mask[index // 8].to(torch.int64) >> (index % 8)) & 1 == 1
+
+    def _network(
+        self, name: str, x: Tensor, biases: Mapping[str, Tensor], frames: Tensor | None
+    ) -> Tensor:
+        values = biases[bias_name(name)]
+        return self.get_submodule(name)(x, values[:1] if frames is None else values[frames])
+
+
+def pixel_coordinates(size: int) -> Tensor:
+    """Centres of a square image's pixels, row after row: (size², 2) in [-1, 1], x then y."""
+    centres = (2 * torch.arange(size, dtype=torch.float32) + 1) / size - 1
+    v, u = torch.meshgrid(centres, centres, indexing="ij")
+    return torch.stack((u, v), dim=2).reshape(-1, 2)
+
+
+def _check(spec: TorsoSpec) -> None:
+    """Refuse specs whose parts do not fit together."""
+    colour = spec.grid.width + spec.position_width + HEAD_RGBA
+    for network, inputs, outputs in (
+        (spec.deform, spec.position_width, 2),
+        (spec.colour, colour, 4),
+    ):
+        if (network.inputs, network.outputs) != (inputs, outputs):
+            raise ValueError(
+                f"network {network.name!r} is {network.inputs} → {network.outputs}, "
+                f"the torso needs {inputs} → {outputs}"
+            )
