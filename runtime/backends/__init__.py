@@ -1,0 +1,1 @@
+"""What runs the exported networks. One file a backend, one small protocol (`protocol.Runner`)."""

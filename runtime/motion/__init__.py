@@ -1,0 +1,1 @@
+"""Neutral landmarks → what the fields are given. One small file a step of `MotionSpec`."""

@@ -1,0 +1,135 @@
+"""`MotionSpec` put to work: the steps in their order, and the conditions they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from numpy.typing import NDArray
+
+from ...contract.data import Condition, Float32
+from ...contract.landmarks import LANDMARKS
+from ...contract.motion import (
+    BlinkStep,
+    ClampStep,
+    DeformStep,
+    MotionSpec,
+    NormaliseStep,
+    WindowStep,
+)
+from ...contract.weights import HIGH, LOW, MEAN, SCALE
+from ..backends.protocol import Runner
+from ..blocks import Blocks
+from .blink import Blink
+from .clamp import Clamp
+from .deform import Deform
+from .normalise import Normalise
+from .step import Moment, Step
+from .window import window
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """A run of frames after all steps but the window.
+
+    Attributes:
+        landmarks: (F, 68, 3) float32 as they stand in head space; drive the displacement.
+        code: (F, 204) float32 after the last step; what windows are cut from.
+        torso: (F, 204) float32 what the torso is conditioned on, after the same steps.
+    """
+
+    landmarks: Float32
+    code: Float32
+    torso: Float32
+
+
+class MotionPipeline:
+    """The steps of one avatar, for one session's seed."""
+
+    def __init__(
+        self,
+        spec: MotionSpec,
+        weights: Mapping[str, NDArray],  # type: ignore[type-arg]
+        deformation: Runner,
+        seed: int,
+    ) -> None:
+        self._spec = spec
+        self._steps: list[tuple[type, Step]] = []
+        for step in spec.steps:
+            made = _make(step, weights, deformation, seed)
+            if made is not None:
+                self._steps.append((type(step), made))
+
+    @property
+    def window(self) -> int:
+        """Frames the condition encoder sees at once."""
+        return self._spec.window
+
+    def shape(self, neutral: Float32, moment: Moment) -> Shaped:
+        """Run all steps on (F, 204) neutral landmarks."""
+        landmarks, code = self._run(neutral, moment, deform=True)
+        torso = code
+        if self._spec.torso_condition == "neutral":
+            _, torso = self._run(neutral, moment, deform=False)
+        return Shaped(landmarks.reshape(-1, LANDMARKS, 3), code, torso)
+
+    def _run(self, points: Float32, moment: Moment, *, deform: bool) -> tuple[Float32, Float32]:
+        """Landmarks before they are normalised, and the result of the last step."""
+        in_head_space = None
+        for kind, step in self._steps:
+            if kind is NormaliseStep and in_head_space is None:
+                in_head_space = points
+            if kind is not DeformStep or deform:
+                points = step(points, moment)
+        return (points if in_head_space is None else in_head_space), points
+
+
+def _make(
+    step: object,
+    weights: Mapping[str, NDArray],  # type: ignore[type-arg]
+    deformation: Runner,
+    seed: int,
+) -> Step | None:
+    if isinstance(step, DeformStep):
+        return Deform(deformation)
+    if isinstance(step, BlinkStep):
+        return Blink(step, seed)
+    if isinstance(step, ClampStep):
+        return Clamp(weights[LOW], weights[HIGH])
+    if isinstance(step, NormaliseStep):
+        return Normalise(weights[MEAN], weights[SCALE])
+    if isinstance(step, WindowStep):
+        return None  # cut by `Conditions`, which sees the frames around
+    raise TypeError(f"no step for {step!r}")
+
+
+class Conditions:
+    """The condition of every frame of one utterance.
+
+    Args:
+        shaped: hop index → its frames (`MotionPipeline.shape`).
+        hop: frames in a hop.
+        width: frames in the condition's window.
+        count: frames in the utterance.
+        first: absolute index of its first frame.
+    """
+
+    def __init__(
+        self, shaped: Callable[[int], Shaped], *, hop: int, width: int, count: int, first: int
+    ) -> None:
+        # A window no wider than a hop reaches into two hops at most.
+        self._shaped = Blocks(shaped, keep=2 + width // hop)
+        self._hop, self._width, self._count, self._first = hop, width, count, first
+
+    def __getitem__(self, frame: int) -> Condition:
+        """The condition of frame ``frame`` of the utterance, F = 1."""
+        here, place = self._shaped[frame // self._hop], frame % self._hop
+        return Condition(
+            landmarks=here.landmarks[place : place + 1],
+            windows=window(self._code, frame, self._width, self._count)[None],
+            torso=here.torso[place : place + 1],
+            first=self._first + frame,
+        )
+
+    def _code(self, frame: int) -> Float32:
+        return self._shaped[frame // self._hop].code[frame % self._hop]

@@ -1,0 +1,1 @@
+"""Samples → HuBERT features → neutral landmarks."""
