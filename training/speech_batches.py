@@ -35,7 +35,7 @@ class AugmentationConfig:
     """Time in which the reverberation falls by 60 dB, seconds."""
     noise_share: float = 0.7
     noise_db: tuple[float, float] = (5.0, 35.0)
-    """Signal-to-noise ratio, dB; the noise's colour is between white and pink-red."""
+    """Signal-to-noise ratio, dB; its colour is drawn from white to brown."""
     babble_share: float = 0.15
     babble_db: tuple[float, float] = (8.0, 25.0)
     """Ratio to another voice speaking at the same time, dB."""
@@ -125,7 +125,10 @@ def degrade(
     if rng.random() < config.reverb_share:
         spectrum = spectrum * fft.rfft(_room(config, rng), size)
     if rng.random() < config.noise_share:
-        slope = np.maximum(np.arange(bins, dtype=np.float32), 1.0) ** -rng.uniform(0.0, 0.8)
+        # White below the corner, then falling; no energy where nothing is heard (0 Hz).
+        corner = 100.0 * size / SAMPLE_RATE
+        slope = (1.0 + np.arange(bins, dtype=np.float32) / corner) ** -rng.uniform(0.0, 1.2)
+        slope[0] = 0.0
         noise = rng.standard_normal((2, bins), np.float32) * slope
         noise_power = float(np.square(noise).mean()) * 2
         signal_power = float(np.square(np.abs(spectrum)).mean())

@@ -127,6 +127,9 @@ class Espeak:
             library.espeak_SetParameter(_PARAMETER_RATE, voice.words_per_minute, 0)
             library.espeak_SetParameter(_PARAMETER_PITCH, voice.pitch, 0)
             library.espeak_SetParameter(_PARAMETER_RANGE, voice.pitch_range, 0)
+            # Whoever else initialised the library in this process may have turned events off.
+            if hasattr(library, "espeak_ng_SetPhonemeEvents"):
+                library.espeak_ng_SetPhonemeEvents(1, 0)
             callback = _Callback(receive)
             library.espeak_SetSynthCallback(callback)
             data = text.encode()

@@ -20,6 +20,7 @@ _RATE = 100  # Hz at which tracks are computed
 _SIGMA_S = 0.022  # of the Gaussian that rounds corners a muscle could not make
 _ATTACK_S, _RELEASE_S, _SILENCE_S = 0.045, 0.050, 0.060  # decay before, after; around silence
 _PLATEAU = 0.55  # share of a segment's half-length at full dominance
+_EDGE_S = 0.05  # a plateau ends at most this long before its segment does
 
 
 def _vector(default: float = 0.0, **values: float) -> NDArray[np.float64]:
@@ -145,7 +146,8 @@ def _decay(
 ) -> NDArray[np.float64]:
     """(T,) 1 on the segment's plateau, exponential outside."""
     centre, half = 0.5 * (start + end), 0.5 * (end - start)
-    away = np.maximum(np.abs(times - centre) - half * _PLATEAU, 0.0)
+    plateau = max(half * _PLATEAU, half - _EDGE_S)
+    away = np.maximum(np.abs(times - centre) - plateau, 0.0)
     constant = np.where(times < centre, _ATTACK_S, _RELEASE_S)
     if viseme == "silence":
         constant = np.full_like(times, _SILENCE_S)

@@ -1,0 +1,135 @@
+"""The loop: budgets, schedule, resuming bit for bit, and files that are whole or absent."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from emogene.contract.errors import BadCheckpoint, BadOption, Failure
+from emogene.training.loop import (
+    Loop,
+    LoopConfig,
+    cosine_rate,
+    load_model,
+    rich_progress,
+    save_model,
+    write_atomically,
+)
+
+EVERY_STEP = LoopConfig(steps=12, log_every_s=0.0, save_every_s=0.0, warmup_steps=3)
+
+
+def start(out: Path, config: LoopConfig = EVERY_STEP, **options: object) -> Loop:
+    torch.manual_seed(5)
+    model = nn.Linear(3, 1)
+    optimiser = torch.optim.AdamW(model.parameters(), 0.05)
+    return Loop(config, model, optimiser, out, seed=1, **options)  # type: ignore[arg-type]
+
+
+def run(loop: Loop, stop_after: int | None = None) -> None:
+    for step in loop:
+        if step == stop_after:
+            return  # as if the process had been ended: nothing is saved here
+        x = torch.from_numpy(loop.rng.standard_normal((8, 3))).float() + 0.1 * torch.randn(8, 3)
+        loss = (loop.model(x) - x.sum(1, keepdim=True)).square().mean()
+        loop.update(loss)
+        loop.log(loss=loss.item())
+
+
+def rows(out: Path) -> list[list[str]]:
+    with (out / "curve.csv").open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole = start(tmp_path / "a")
+    run(whole)
+    run(start(tmp_path / "b"), stop_after=5)
+    resumed = start(tmp_path / "b")
+    assert resumed.step == 5
+    run(resumed)
+    assert resumed.step == whole.step == 12
+    for a, b in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert [row[0] for row in rows(tmp_path / "b")] == ["step", *map(str, range(1, 13))]
+
+
+def test_a_finished_run_does_nothing_more(tmp_path: Path) -> None:
+    run(start(tmp_path))
+    again = start(tmp_path)
+    assert again.fraction == 1.0
+    assert list(again) == []
+
+
+def test_a_longer_budget_goes_on(tmp_path: Path) -> None:
+    run(start(tmp_path))
+    longer = start(tmp_path, LoopConfig(steps=15, log_every_s=0.0, save_every_s=0.0))
+    run(longer)
+    assert longer.step == 15
+
+
+def test_another_configuration_is_refused(tmp_path: Path) -> None:
+    run(start(tmp_path, identity={"hidden": 3}))
+    with pytest.raises(BadCheckpoint, match="hidden"):
+        start(tmp_path, identity={"hidden": 4})
+
+
+def test_time_is_a_budget_too(tmp_path: Path) -> None:
+    loop = start(tmp_path, LoopConfig(minutes=0.002))
+    run(loop)
+    assert loop.step > 0
+    assert 0.12 <= loop.spent_s < 1.0
+
+
+def test_no_budget_is_refused() -> None:
+    with pytest.raises(BadOption, match="minutes, steps or both"):
+        LoopConfig()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
+    loop = start(tmp_path)
+    with pytest.raises(Failure, match="step 0"):
+        loop.update(loop.model(torch.full((1, 3), torch.nan)).sum())
+
+
+def test_the_rate_rises_then_falls_and_scales_every_group(tmp_path: Path) -> None:
+    assert cosine_rate(0.0, 0, 10, 0.02) == pytest.approx(0.1)
+    assert cosine_rate(0.5, 100, 10, 0.02) == pytest.approx(0.51)
+    assert cosine_rate(1.0, 100, 10, 0.02) == pytest.approx(0.02)
+    model = nn.Linear(2, 2)
+    groups = [{"params": [model.weight], "lr": 1.0}, {"params": [model.bias], "lr": 0.1}]
+    loop = Loop(LoopConfig(steps=4), model, torch.optim.SGD(groups), tmp_path)
+    next(iter(loop))
+    rates = [group["lr"] for group in loop.optimiser.param_groups]
+    assert rates[0] == pytest.approx(10 * rates[1])
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    with pytest.raises(TypeError):
+        write_atomically(path, "no bytes")  # type: ignore[arg-type]
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_models_come_back_from_half_precision(tmp_path: Path) -> None:
+    model = nn.Linear(4, 4)
+    save_model(tmp_path, model, {"width": 4}, half=True)
+    loaded = load_model(tmp_path, nn.Linear(4, 4))
+    assert next(loaded.parameters()).dtype == torch.float32
+    for a, b in zip(model.parameters(), loaded.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
+    assert (tmp_path / "config.json").read_text() == '{\n  "width": 4\n}\n'
+
+
+def test_progress_is_told_the_fraction(tmp_path: Path) -> None:
+    told: list[float] = []
+    run(start(tmp_path, progress=lambda fraction, text: told.append(fraction)))
+    assert told == [pytest.approx(step / 12) for step in range(1, 13)]
+    with rich_progress("training") as report:
+        report(0.5, "half way")
