@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from .shapes import carve, cone, ellipsoid, jit, ramp, sphere, union
+from .shapes import carve, cone, ellipsoid, jit, sphere, union
 
 MOUTH_Y = -0.565
 MOUTH_HALF_WIDTH = 0.262
@@ -19,7 +19,7 @@ EYE_X, EYE_Y, EYE_Z, EYE_RADIUS = 0.305, 0.02, 0.590, 0.225
 JAW_HINGE = (0.0, -0.22, -0.02)
 JAW_ANGLE = 0.30  # radians at jaw = 1
 NECK_PIVOT = (0.0, -1.05, -0.15)
-NECK_CUT = -1.08  # skin below belongs to the torso layer
+NECK_CUT = -1.08  # skin whose `neck_height` is less belongs to the torso layer
 
 
 @jit
@@ -42,7 +42,9 @@ def lip_profile(x):
     t = min(1.0, abs(x) / MOUTH_HALF_WIDTH)
     s = 1.0 - t * t
     bow = math.exp(-(((t - 0.28) / 0.16) ** 2))
-    return (0.042 + 0.014 * bow) * s**0.5, 0.012 + 0.053 * s**0.6, 0.054 * s**0.5, 0.012 + 0.067 * s**0.6
+    upper = (0.040 + 0.014 * bow) * s**0.5, 0.012 + 0.049 * s**0.6
+    lower = 0.051 * s**0.5, 0.012 + 0.062 * s**0.6
+    return upper[0], upper[1], lower[0], lower[1]
 
 
 @jit
@@ -66,9 +68,9 @@ def _skull(x, y, z):
     d = union(d, ellipsoid(ax - 0.34, y + 0.26, z - 0.50, 0.27, 0.23, 0.26), 0.20)  # cheek
     jaw = cone(ax, y, z, 0.385, -0.62, 0.10, 0.09, -0.925, 0.54, 0.185, 0.15)
     d = union(d, jaw, 0.28)
-    d = union(d, ellipsoid(x, y + 0.885, z - 0.60, 0.175, 0.125, 0.15), 0.22)  # chin
+    d = union(d, ellipsoid(x, y + 0.870, z - 0.60, 0.175, 0.125, 0.15), 0.22)  # chin
     d = union(d, ellipsoid(x, y + 0.56, z - 0.56, 0.30, 0.24, 0.27), 0.22)  # muzzle
-    return union(d, cone(x, y, z, 0.0, -0.75, -0.14, 0.0, -1.9, -0.28, 0.36, 0.40), 0.20)  # neck
+    return union(d, cone(x, y, z, 0.0, -0.75, -0.14, 0.0, -1.9, -0.26, 0.35, 0.40), 0.20)  # neck
 
 
 @jit
@@ -161,7 +163,6 @@ def mouth_fields(points):
     return out
 
 
-@jit
-def around_ear(x, y, z):
-    """How far a point is inside the bare patch around the ear (0 … 1)."""
-    return ramp(0.05, -0.05, ellipsoid(abs(x) - 0.86, y + 0.06, z + 0.11, 0.13, 0.27, 0.19))
+def neck_height(points):
+    """(n, 3) → (n,) height for the cut through the neck, which passes below the chin in front."""
+    return points[:, 1] + 0.5 * np.clip(points[:, 2] - 0.2, 0, 0.5)

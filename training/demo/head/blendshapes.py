@@ -17,6 +17,7 @@ from .anatomy import (
     NECK_CUT,
     SLIT,
     mouth_fields,
+    neck_height,
 )
 from .materials import ramp, spot
 from .parameters import INDEX, PARAMETERS
@@ -119,7 +120,7 @@ def jaw_weight(points: Array) -> NDArray[np.float32]:
 
 def head_weight(points: Array) -> NDArray[np.float32]:
     """How much neutral skin `points` (n, 3) follow the head's pose: 1 above the neck cut."""
-    return ramp(-1.60, NECK_CUT, points[:, 1]).astype(np.float32)
+    return ramp(-1.60, NECK_CUT, neck_height(points)).astype(np.float32)
 
 
 def rotate_jaw(

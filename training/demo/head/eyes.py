@@ -73,9 +73,7 @@ def eye_landmarks(side: str, lid: Array, squint: Array) -> Array:
     up = upper[:, [left, inner, outer, right]] - _UPPER_DROP[_EDGE]
     elevation = np.concatenate([up, lower[:, [outer, inner]]], 1)
     azimuth = np.broadcast_to(_AZIMUTH[[left, inner, outer, right, outer, inner]], elevation.shape)
-    radius = np.broadcast_to(
-        [_ROWS_UPPER[_EDGE]] * 4 + [_ROWS_LOWER[_EDGE]] * 2, elevation.shape
-    )
+    radius = np.broadcast_to([_ROWS_UPPER[_EDGE]] * 4 + [_ROWS_LOWER[_EDGE]] * 2, elevation.shape)
     return _on_sphere(side, azimuth, elevation, radius)
 
 

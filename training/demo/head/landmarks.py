@@ -57,9 +57,8 @@ def _contour() -> Array:
 
 def _nose() -> Array:
     bridge = [(0.0, y, front_depth(0.0, y)) for y in (0.12, 0.0, -0.12, -0.225)]
-    base = [(x, y, z) for x, y, z in ((0, -0.385, 0.97), (0.08, -0.372, 0.96), (0.15, -0.348, 0.89))]
-    (x1, *p1), (x2, *p2) = base[1], base[2]
-    return np.array([*bridge, (-x2, *p2), (-x1, *p1), base[0], (x1, *p1), (x2, *p2)])
+    right = np.array([(0.15, -0.348, 0.89), (0.08, -0.372, 0.96)])
+    return np.array([*bridge, *right * (-1, 1, 1), (0.0, -0.385, 0.97), *right[::-1]])
 
 
 def _lip(across: float, upper: bool, inner: bool) -> tuple[float, float, float]:
@@ -76,8 +75,9 @@ def _lip(across: float, upper: bool, inner: bool) -> tuple[float, float, float]:
 
 
 def _lip_targets() -> tuple[Array, NDArray[np.int8]]:
-    """(20, 3) targets of landmarks 48 … 67, and (20,) 1 above the mouth line, -1 below, 0 either."""
-    corner = (1.02 * MOUTH_HALF_WIDTH, mouth_line(MOUTH_HALF_WIDTH), lip_front(MOUTH_HALF_WIDTH) + 0.01)
+    """(20, 3) targets of landmarks 48 … 67, and (20,): 1 above the mouth line, -1 below, 0 any."""
+    end = MOUTH_HALF_WIDTH
+    corner = (1.02 * end, mouth_line(end), lip_front(end) + 0.01)
     outer_up = [_lip(t, True, False) for t in (-0.66, -0.28, 0.0, 0.28, 0.66)]
     outer_low = [_lip(t, False, False) for t in (0.66, 0.30, 0.0, -0.30, -0.66)]
     inner_up = [_lip(t, True, True) for t in (-0.88, -0.42, 0.0, 0.42, 0.88)]

@@ -29,12 +29,16 @@ def ramp(a: float, b: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
     return t * t * (3 - 2 * t)
 
 
-def spot(x: NDArray[np.float64], y: NDArray[np.float64], cx: float, cy: float, sx: float, sy: float):
+def spot(
+    x: NDArray[np.float64], y: NDArray[np.float64], cx: float, cy: float, sx: float, sy: float
+) -> NDArray[np.float64]:
     """An elliptic Gaussian about (cx, cy)."""
     return np.exp(-(((x - cx) / sx) ** 2) - ((y - cy) / sy) ** 2)
 
 
-def _blend(colour, weight, other):
+def _blend(
+    colour: NDArray[np.float64], weight: NDArray[np.float64], other: tuple[float, float, float]
+) -> NDArray[np.float64]:
     return colour + weight[:, None] * (np.asarray(other) - colour)
 
 

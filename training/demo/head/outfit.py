@@ -14,15 +14,16 @@ _BENDS = 9  # points along a lock
 
 
 def _lock(
-    root: tuple[float, ...], bend: tuple[float, ...], tip: tuple[float, ...], radii: tuple[float, ...]
+    root: tuple[float, float, float],
+    bend: tuple[float, float, float],
+    tip: tuple[float, float, float],
+    radii: tuple[float, float, float],
 ) -> NDArray[np.float64]:
     """A quadratic Bézier lock of hair as (segments, 8): both ends and both radii of each."""
     t = np.linspace(0, 1, _BENDS)[:, None]
     curve = (1 - t) ** 2 * np.array(root) + 2 * t * (1 - t) * np.array(bend) + t * t * np.array(tip)
     radius = np.interp(t[:, 0], [0, 0.45, 1], radii)
-    return np.concatenate(
-        [curve[:-1], curve[1:], radius[:-1, None], radius[1:, None]], axis=1
-    )
+    return np.concatenate([curve[:-1], curve[1:], radius[:-1, None], radius[1:, None]], axis=1)
 
 
 def _locks() -> NDArray[np.float64]:
@@ -32,18 +33,19 @@ def _locks() -> NDArray[np.float64]:
     for f in np.linspace(0, 1, 8):
         z, y = 0.76 - 0.96 * f, 0.84 + 0.24 * math.sin(math.pi * min(1, 0.8 * f + 0.1))
         x0, x1, x2 = rng.normal(0, [0.04, 0.05, 0.02])
-        root, bend = (_PARTING - 0.02 + x0, y, z), (0.26 + x1, y + 0.27 - 0.06 * f, z + 0.14 - 0.05 * f)
+        root = (_PARTING - 0.02 + x0, y, z)
+        bend = (0.26 + x1, y + 0.27 - 0.06 * f, z + 0.14 - 0.05 * f)
         locks.append(_lock(root, bend, (0.72 + x2, 0.66 - 0.05 * f, z - 0.28), (0.10, 0.16, 0.06)))
     for f in np.linspace(0, 1, 6):
         z, y = 0.68 - 0.98 * f, 0.85 + 0.20 * math.sin(math.pi * min(1, 0.8 * f + 0.1))
         bend, tip = (_PARTING - 0.30, y + 0.10, z + 0.08), (-0.73, 0.48 - 0.05 * f, z - 0.22)
         locks.append(_lock((_PARTING + 0.02, y, z), bend, tip, (0.08, 0.12, 0.05)))
-    for x in np.linspace(-0.50, 0.56, 9):
-        fall = 0.30 * x * x + 0.02 * math.sin(9 * x)
-        root = (x, 0.70 - fall, 0.775 - 0.62 * x * x)
-        sweep = 0.16 if x > _PARTING else -0.10
-        bend = (x + 0.5 * sweep, 0.95 - 0.5 * fall, 0.90 - 0.55 * x * x)
-        locks.append(_lock(root, bend, (x + sweep, 1.08 - 0.5 * fall, 0.52), (0.035, 0.085, 0.06)))
+    for x in np.linspace(-0.44, 0.46, 7):
+        fall, x1 = 0.34 * x * x, rng.normal(0, 0.02)
+        sweep = 0.26 * (1 - max(0.0, x)) if x > _PARTING else -0.14
+        root = (x, 0.74 - fall, 0.745 - 0.60 * x * x)
+        bend = (x + 0.45 * sweep, 0.93 - 0.6 * fall, 0.89 - 0.60 * x * x + x1)
+        locks.append(_lock(root, bend, (x + sweep, 1.06 - 0.9 * fall, 0.50), (0.080, 0.105, 0.06)))
     return np.stack(locks)
 
 
@@ -68,14 +70,14 @@ def hair(x, y, z):
         for s in range(_LOCKS.shape[1]):
             q = _LOCKS[k, s]
             nearest = min(nearest, cone(x, y, z, q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7]))
-        d = union(d, nearest, 0.05)
+        d = union(d, nearest, 0.06)
     return d
 
 
 @jit
 def torso(x, y, z):
     """Distance to the jumper: shoulders, upper arms, chest, and a rolled collar."""
-    ax = abs(x)
+    ax, y = abs(x), y - 0.10
     d = cone(ax, y, z, 0.25, -1.86, -0.25, 1.18, -2.12, -0.30, 0.30, 0.34)
     d = union(d, cone(ax, y, z, 1.22, -2.10, -0.30, 1.45, -3.4, -0.2, 0.36, 0.32), 0.2)
     d = union(d, ellipsoid(x, y + 2.9, z + 0.15, 1.15, 1.2, 0.62), 0.3)

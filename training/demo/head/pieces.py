@@ -98,21 +98,25 @@ def make_eyes() -> list[Piece]:
     return pieces
 
 
-def make_brow(side: str) -> Piece:
-    """A tube along the brow, tapered to both ends, lying on the skin."""
-    sign = eyes.SIDES[side]
+def brow_line() -> Array:
+    """(BROW_LENGTH, 6) the left brow's centre line on the skin and the skin's normal along it."""
     t = np.linspace(0, 1, BROW_LENGTH)
     x = 0.100 + 0.48 * t
     y = 0.255 + 0.115 * np.sin(np.pi * (0.12 + 0.72 * t)) - 0.055 * t
     e = 0.02
     depth = np.vectorize(front_depth)
-    z = depth(x, y)
     slope_x = (depth(x + e, y) - depth(x - e, y)) / (2 * e)
     slope_y = (depth(x, y + e) - depth(x, y - e)) / (2 * e)
-    line = np.stack([x, y, z], 1)
     normal = _unit(np.stack([-slope_x, -slope_y, np.ones_like(x)], 1))
-    tangent = _unit(np.gradient(line, axis=0))
-    upward = np.cross(normal, tangent)
+    return np.concatenate([np.stack([x, y, depth(x, y)], 1), normal], 1)
+
+
+def make_brow(side: str, brow: Array) -> Piece:
+    """A tube along the `brow` line (see `brow_line`), tapered to both ends."""
+    sign = eyes.SIDES[side]
+    line, normal = brow[:, :3], brow[:, 3:]
+    upward = np.cross(normal, _unit(np.gradient(line, axis=0)))
+    t = np.linspace(0, 1, BROW_LENGTH)
     width = np.interp(t, [0, 0.05, 0.14, 0.40, 0.75, 1], [0.012, 0.034, 0.047, 0.050, 0.030, 0.003])
     angle = np.linspace(0, 2 * np.pi, BROW_ROUND)
     tube = (
@@ -122,9 +126,7 @@ def make_brow(side: str) -> Piece:
     )
     mirrored = tube * (sign, 1, 1)
     shape = (BROW_LENGTH, BROW_ROUND)
-    return patch(
-        "brow" + side, mirrored, shape, materials.BROW_TONE, materials.BROW, flip=sign > 0
-    )
+    return patch("brow" + side, mirrored, shape, materials.BROW_TONE, materials.BROW, flip=sign > 0)
 
 
 def _unit(vectors: Array) -> Array:
@@ -178,7 +180,7 @@ def make_tongue() -> Piece:
     )
 
 
-def all_pieces() -> list[Piece]:
-    """Every part that is not sculpted, in a fixed order."""
-    brows = [make_brow(side) for side in eyes.SIDES]
+def all_pieces(brow: Array) -> list[Piece]:
+    """Every part that is not sculpted, in a fixed order; `brow` as from `brow_line`."""
+    brows = [make_brow(side, brow) for side in eyes.SIDES]
     return [*make_eyes(), *brows, make_teeth(True), make_teeth(False), make_tongue()]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from .camera import DISTANCE, intrinsics
 from .raster import vertex_normals, z_buffer
-from .rig import KEY_LIGHT, HeadRig
+from .rig import HeadRig
+from .sculpture import KEY_LIGHT
 from .shading import background, resolve
 
 SUBPIXELS = 2

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -11,80 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import eyes, materials
-from .anatomy import NECK_CUT
+from .anatomy import NECK_CUT, neck_height
 from .blendshapes import expression_basis, head_weight, jaw_weight, rotate_jaw
 from .camera import DISTANCE, head_motion
-from .landmarks import LandmarkModel, choose_skin_vertices
+from .landmarks import LandmarkModel
 from .parameters import INDEX
 from .pieces import Piece, all_pieces
-from .surface import ALL, ALL_WITH_EYES, HAIR, SKIN, TORSO, Surface, sculpt
-
-VOXEL = 0.0145
-"""Spacing of the grid that the skin is meshed on, head units: 1.45 mm."""
-
-KEY_LIGHT = np.array([-0.55, 0.60, 0.75]) / np.linalg.norm([-0.55, 0.60, 0.75])
+from .sculpture import VOXEL, Sculpture
 
 HEAD_LAYER, TORSO_LAYER = 1, 2
-
-
-@dataclass(frozen=True)
-class Sculpture:
-    """The meshed and baked surfaces: the slow part of a rig, and all that is cached of it."""
-
-    skin: Surface
-    hair: Surface
-    torso: Surface
-
-    @classmethod
-    def build(cls, voxel: float = VOXEL) -> Sculpture:
-        """Mesh everything; about 6 s at the default `voxel`, and as much to compile once."""
-        key = KEY_LIGHT
-        return cls(
-            sculpt(SKIN, (-1.0, -1.75, -1.15), (1.0, 1.2, 1.2), voxel, ALL_WITH_EYES, key),
-            sculpt(HAIR, (-1.1, -0.8, -1.35), (1.15, 1.6, 1.3), 1.45 * voxel, ALL, key),
-            sculpt(TORSO, (-2.3, -3.2, -1.1), (2.3, -1.1, 0.9), 2.6 * voxel, ALL, key),
-        )
-
-    def save(self, path: Path) -> None:
-        arrays = {
-            f"{one.name}.{name}": array
-            for one in fields(self)
-            for name, array in getattr(self, one.name)._asdict().items()
-        }
-        partial = path.with_name(path.stem + ".partial.npz")
-        np.savez(partial, **arrays)
-        partial.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Sculpture:
-        with np.load(path, allow_pickle=False) as saved:
-            return cls(
-                *(
-                    Surface(*(saved[f"{one.name}.{name}"] for name in Surface._fields))
-                    for one in fields(cls)
-                )
-            )
-
-    @classmethod
-    def cached(cls, folder: Path | str, voxel: float = VOXEL) -> Sculpture:
-        """Load from `folder` what this code built there before, or build and save it."""
-        folder = Path(folder)
-        path = folder / f"head-{_source_digest(voxel)}.npz"
-        if path.exists():
-            return cls.load(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        built = cls.build(voxel)
-        built.save(path)
-        return built
-
-
-def _source_digest(voxel: float) -> str:
-    """Names what the sculpture depends on, so that a changed head is never taken for another."""
-    here = Path(__file__).parent
-    code = b"".join(
-        (here / name).read_bytes() for name in ("anatomy.py", "outfit.py", "shapes.py", "surface.py")
-    )
-    return hashlib.sha256(code + repr((voxel, KEY_LIGHT.tolist())).encode()).hexdigest()[:16]
 
 
 def _sculpted_pieces(sculpture: Sculpture) -> list[Piece]:
@@ -117,7 +50,7 @@ class HeadRig:
 
     Attributes (n vertices, m triangles; float32 unless said otherwise):
         neutral (n, 3): vertices at all-zero parameters, head space.
-        texture (n, 3): where materials look up their pattern: `neutral`, on the eyeballs directions.
+        texture (n, 3): where materials look up their pattern: `neutral`; eyeballs: directions.
         faces (m, 3) int32; layer (m,) uint8: `HEAD_LAYER` or `TORSO_LAYER`.
         colour (n, 3), material (n,), occlusion (n,), shadow (n,).
         parts: the slice of vertices of every named piece.
@@ -125,7 +58,7 @@ class HeadRig:
 
     def __init__(self, sculpture: Sculpture) -> None:
         self.sculpture = sculpture
-        pieces = _sculpted_pieces(sculpture) + all_pieces()
+        pieces = _sculpted_pieces(sculpture) + all_pieces(sculpture.brow)
         ends = np.cumsum([0] + [len(piece.vertices) for piece in pieces])
         self.parts = {
             piece.name: slice(int(a), int(b))
@@ -149,7 +82,7 @@ class HeadRig:
         self._follows_head[self.parts["skin"]] = head_weight(skin)
         self._follows_head[self.parts["torso"]] = 0.0
         self.layer = self._layers()
-        indices = choose_skin_vertices(skin)
+        indices = sculpture.landmarks
         brows = {side: self.neutral[self.parts["brow" + side]].astype(float) for side in eyes.SIDES}
         self.landmark_vertices = indices + self.parts["skin"].start
         self.landmarks = LandmarkModel.of(skin, indices, brows)
@@ -164,9 +97,8 @@ class HeadRig:
         """Neck and jumper are the torso's layer; a triangle across the cut counts as torso."""
         vertex = np.full(len(self.neutral), HEAD_LAYER, np.uint8)
         vertex[self.parts["torso"]] = TORSO_LAYER
-        below = self.neutral[:, 1] < NECK_CUT
         skin = self.parts["skin"]
-        vertex[skin][below[skin]] = TORSO_LAYER
+        vertex[skin][neck_height(self.neutral[skin]) < NECK_CUT] = TORSO_LAYER
         return vertex[self.faces].max(1)
 
     @cached_property
@@ -202,9 +134,15 @@ class HeadRig:
         return vertices
 
     def lit(self, parameters: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n,) float32 occlusion for (21,) `parameters`: baked, with the lids' shade on the eyes."""
+        """(n,) float32 occlusion for (21,) `parameters`: baked, with the lids' shade on the eyes.
+
+        Lips pushed forward shade the teeth.
+        """
         q = np.asarray(parameters, np.float32)
         occlusion = self.occlusion.copy()
+        funnelled = np.clip(q[INDEX["funnel"]], 0.0, 1.0)
+        for name in ("upperTeeth", "lowerTeeth"):
+            occlusion[self.parts[name]] *= 1.0 - 0.5 * funnelled
         turned = self._turned_eyes(q)
         for side in eyes.SIDES:
             lid, squint = q[INDEX["lid" + side]], q[INDEX["squint" + side]]
@@ -215,7 +153,9 @@ class HeadRig:
         turn = eyes.gaze_rotation(float(q[INDEX["gazeX"]]), float(q[INDEX["gazeY"]]))
         return self._eye_directions @ turn.T
 
-    def stand(self, vertices: NDArray[np.float32], pose: NDArray[np.float32]) -> NDArray[np.float32]:
+    def stand(
+        self, vertices: NDArray[np.float32], pose: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Vertices (n, 3) in the room (head axes at rest), the head turned by `pose` (3, 4).
 
         The neck twists between head and torso, and the torso follows a third of the head's shift.

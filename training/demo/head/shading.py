@@ -107,9 +107,7 @@ def _light(material, colour, texture, normal, view, ao, lit, key):
     eb = 1.80 * db * lit + (1.11 * fill + 0.39 * sky + 0.12 + 1.7 * right + 0.9 * left) * ao
     hx, hy, hz = _unit(key[0] + view[0], key[1] + view[1], key[2] + view[2])
     ndh = max(0.0, _dot(nx, ny, nz, hx, hy, hz))
-    shine = _highlight(
-        material, gloss, power, (nx, ny, nz), view, key, ndk, ndh, lit, x, y, z
-    )
+    shine = _highlight(material, gloss, power, (nx, ny, nz), view, key, ndk, ndh, lit, x, y, z)
     grazing = (1 - max(0.0, _dot(nx, ny, nz, view[0], view[1], view[2]))) ** 4
     sheen = fresnel * grazing * ao
     return (

@@ -6,7 +6,8 @@ import math
 
 import numba
 
-jit = numba.njit(fastmath=True, cache=True)
+jit = numba.njit(fastmath=True)
+"""Compiles. Nothing is cached on disk: numba would not notice a change in an inlined other file."""
 
 
 @jit
@@ -46,10 +47,3 @@ def cone(px, py, pz, ax, ay, az, bx, by, bz, ra, rb):
 @jit
 def sphere(x, y, z, r):
     return math.sqrt(x * x + y * y + z * z) - r
-
-
-@jit
-def ramp(a, b, x):
-    """Smoothstep from 0 at `a` to 1 at `b`; `a` may be the larger one."""
-    t = min(1.0, max(0.0, (x - a) / (b - a)))
-    return t * t * (3.0 - 2.0 * t)
