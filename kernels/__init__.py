@@ -1,9 +1,10 @@
 """Every operation of rendering the head and torso fields except their MLPs.
 
 Each operation stands three times: the arithmetic in ``cpp/<operation>.h`` (C++17 that NVRTC also
-compiles), the loops over it in ``cpp/<operation>.cpp`` behind one C ABI (``cpp/emogene_kernels.h``),
-and a NumPy reference with the same signature in ``reference/<operation>.py``. The public functions
-below call the C++ one. Nothing is re-exported here: ``from emogene.kernels import traversal``.
+compiles), the loops over it in ``cpp/<operation>.cpp`` behind the C ABI of
+``cpp/emogene_kernels.h``, and a NumPy reference with the same signature in
+``reference/<operation>.py``. The public functions below call the C++ one. Nothing is re-exported
+here: ``from emogene.kernels import traversal``.
 
 Conventions. All floats are float32 and all indices int32, C-contiguous; anything else raises
 `emogene.contract.errors.BadOption`. N rays, L live rays, S packed samples, C channels, F frames,
@@ -42,7 +43,8 @@ grids
     unit_coordinates(positions (S, 3), bounds_min, bounds_max, *, displacement=None, pool=None)
         -> (S, 3): (position - displacement) with the bounds mapped to [0, 1]³
     encode(grid: GridSpec, table, coordinates (S, D), *, out=None, pool=None) -> (S, grid.width)
-        table (grid.entries, grid.features) float32 or float16; `out` may be columns of a wider array
+        table (grid.entries, grid.features) float32 or float16; `out` may be columns of a wider
+        array
     encode_backward(grid, table, coordinates, gradient (S, grid.width), *, coordinates_too=False,
                     pool=None) -> (table gradient, coordinate gradient (S, D) or None)
 displacement
@@ -54,7 +56,8 @@ displacement
 harmonics
     spherical_harmonics(directions (N, 3), degree 1…4, *, pool=None) -> (N, degree²)
 compositing
-    CompositeState.start(rays, channels)   .transmittance (N,), .channels (N, C), .used (N,), .opacity
+    CompositeState.start(rays, channels)     .transmittance (N,), .channels (N, C), .used (N,),
+                                             .opacity (N,)
     composite(sigmas (S,), values (S, C), offsets (L + 1,), step, state, *, threshold=0.0,
               live=None, pool=None) -> weights (S,); adds to `state`
     composite_backward(sigmas, values, offsets, step, grad_channels (N, C), grad_opacity (N,), *,
