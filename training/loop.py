@@ -218,31 +218,6 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     write_atomically(path, safetensors_bytes(whole, dict(metadata)))
 
 
-def save_model(
-    out: Path, model: nn.Module, config: Mapping[str, Any], *, half: bool = False
-) -> None:
-    """Write `out/model.safetensors` and `out/config.json`: what exporters read.
-
-    `half` stores floating-point tensors as float16 (halves the file; loaders widen them).
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    tensors = dict(model.state_dict())
-    if half:
-        tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
-    save_tensors(out / "model.safetensors", tensors, {})
-    text = json.dumps(config, indent=2, sort_keys=True, default=str) + "\n"
-    write_atomically(out / "config.json", text.encode())
-
-
-def load_model(out: Path, model: nn.Module) -> nn.Module:
-    """Fill `model` (strictly) from `out/model.safetensors`; returns it in eval mode, float32."""
-    with safe_open(out / "model.safetensors", framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    wide = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-    model.load_state_dict(wide)
-    return model.eval()
-
-
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, sync it, rename it: readers see the old file or the new."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -14,9 +14,7 @@ from emogene.training.loop import (
     Loop,
     LoopConfig,
     cosine_rate,
-    load_model,
     rich_progress,
-    save_model,
     write_atomically,
 )
 
@@ -115,16 +113,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         write_atomically(path, "no bytes")  # type: ignore[arg-type]
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-
-
-def test_models_come_back_from_half_precision(tmp_path: Path) -> None:
-    model = nn.Linear(4, 4)
-    save_model(tmp_path, model, {"width": 4}, half=True)
-    loaded = load_model(tmp_path, nn.Linear(4, 4))
-    assert next(loaded.parameters()).dtype == torch.float32
-    for a, b in zip(model.parameters(), loaded.parameters(), strict=True):
-        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
-    assert (tmp_path / "config.json").read_text() == '{\n  "width": 4\n}\n'
 
 
 def test_progress_is_told_the_fraction(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What training the head and torso fields shares: fast operations, film frames, rays, occupancy."""
