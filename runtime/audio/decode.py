@@ -63,6 +63,10 @@ def decode_file(path: str | os.PathLike[str]) -> Decoded:
             empty = not handle.read(1)
     except OSError as error:
         raise _unreadable(name, error) from None
+    except ValueError:
+        raise BadAudio(
+            repr(name), expected=_KNOWN, found="a name with a zero in it", remedy="check the path"
+        ) from None
     if empty:
         raise BadAudio(name, expected=_KNOWN, found="an empty file", remedy="record it again")
     return _decode(name, lambda: name)
@@ -89,7 +93,8 @@ def _unreadable(name: str, error: OSError) -> BadAudio:
 def _decode(name: str, opened: Any) -> Decoded:
     try:
         file = soundfile.SoundFile(opened())
-    except (soundfile.LibsndfileError, RuntimeError):
+    except (soundfile.LibsndfileError, RuntimeError, TypeError):
+        # TypeError: a name ending in .raw, of which libsndfile would have to be told everything.
         return _decode_with_av(name, opened())
     return Decoded(name, int(file.samplerate), _soundfile_blocks(name, file))
 

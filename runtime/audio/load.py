@@ -101,7 +101,8 @@ def _as_float(samples: Any) -> Float32:
             remedy="average the channels",
         )
     if samples.dtype == np.int16:
-        return samples.astype(np.float32) * np.float32(_INT16_SCALE)
+        scaled: Float32 = samples.astype(np.float32) * np.float32(_INT16_SCALE)
+        return scaled
     if samples.dtype in (np.float32, np.float64):
         return samples.astype(np.float32)
     raise BadAudio(

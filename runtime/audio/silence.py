@@ -53,7 +53,7 @@ SHORTEST_SPEECH, SHORTEST_SILENCE = 2, 3
 """Frames; shorter ones are not believed."""
 
 LEAD, HANGOVER = 1, 5
-"""Frames held as speech before and after the sound, for lips that open early and words that fade."""
+"""Frames held as speech before and after the sound: lips open early and words fade."""
 
 LOOKAHEAD_FRAMES = (STEADY_FRAMES - 1) + (SHORTEST_SPEECH - 1) + LEAD + (SHORTEST_SILENCE - 1)
 """Frames after frame k that must be there before frame k is judged."""
@@ -84,7 +84,7 @@ def speaking(samples: Float32, first: int = 0) -> Bools:
 
 
 class SilenceJudge:
-    """`speaking` for audio that arrives in pieces; frame k is given once k + LOOKAHEAD_FRAMES is."""
+    """`speaking` for audio in pieces; frame k is given once k + LOOKAHEAD_FRAMES has arrived."""
 
     def __init__(self) -> None:
         self._tail: Float32 = np.zeros(0, np.float32)
@@ -152,9 +152,7 @@ class _Activity:
                 self._noise, self._noise_age = loudest, 0
         else:
             self._speech = max(self._speech, loudest)
-        threshold = max(
-            self._floor() + ABOVE_FLOOR_DB, self._speech - BELOW_SPEECH_DB, FAINTEST_DB
-        )
+        threshold = max(self._floor() + ABOVE_FLOOR_DB, self._speech - BELOW_SPEECH_DB, FAINTEST_DB)
         self._on = float(here.max()) > threshold - (HYSTERESIS_DB if self._on else 0.0)
         return [self._on]
 

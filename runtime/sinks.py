@@ -1,0 +1,67 @@
+"""Where frames go: an mp4, a folder of PNG files, a y4m file, or y4m on standard output."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from ..contract.data import Frame
+from ..contract.errors import BadOutput
+from .png import PngFolder
+from .video import Mp4Writer
+from .y4m import Y4mFile, Y4mStdout
+
+
+class FrameSink(Protocol):
+    """Takes frames one after the other; a context manager.
+
+    `close` completes the output. Leaving the ``with`` block by an exception removes what was
+    written, where it is a file.
+    """
+
+    def write(self, frame: Frame) -> None:
+        """Take the next frame; `BadOutput` when it cannot be written."""
+
+    def close(self) -> None:
+        """Complete the output; nothing happens the second time."""
+
+    def __enter__(self) -> FrameSink: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None: ...
+
+
+def open_sink(destination: str | os.PathLike[str], size: tuple[int, int]) -> FrameSink:
+    """The sink that ``destination`` asks for.
+
+    Args:
+        destination: ``….mp4``; ``….y4m``; ``-`` for y4m on standard output; a name without ending,
+            a name ending in ``/`` or an empty folder for PNG files and the sound as ``audio.wav``.
+        size: (height, width) of the frames in pixels.
+
+    Raises:
+        BadOutput: the ending is another one, or the place cannot be written.
+        Unavailable: an mp4 is asked for and there is no encoder.
+    """
+    name = os.fspath(destination)
+    if name == "-":
+        return Y4mStdout(size)
+    ending = Path(name).suffix.lower()
+    if ending == ".mp4":
+        return Mp4Writer(name, size)
+    if ending == ".y4m":
+        return Y4mFile(name, size)
+    if name and (not ending or name.endswith(os.sep) or Path(name).is_dir()):
+        return PngFolder(name, size)
+    raise BadOutput(
+        name or "output",
+        expected="a name ending in .mp4 or .y4m, '-' for standard output, or a folder for PNGs",
+        found=f"the ending {ending!r}" if name else "an empty name",
+        remedy="choose one of these",
+    )
