@@ -60,7 +60,7 @@ class Condition:
     Attributes:
         landmarks: (F, 68, 3) float32, head space, emotional: drive the displacement.
         windows: (F, W, 204) float32: for the condition stage.
-        torso: (F, 204) float32: what the torso is conditioned on.
+        torso: (F, 204) float32: head space, not normalised: what the torso is conditioned on.
         first: absolute index of the first frame.
     """
 

@@ -43,7 +43,8 @@ def words(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.uin
 def uniform(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.float64]:
     """(count,) float64 uniform in [0, 1)."""
     mantissa = words(seed, purpose, index, count) >> np.uint64(11)
-    return mantissa.astype(np.float64) * 2.0**-53
+    values: NDArray[np.float64] = mantissa.astype(np.float64) * 2.0**-53
+    return values
 
 
 def integer(seed: int, purpose: Purpose, index: int, low: int, high: int) -> int:

@@ -32,7 +32,7 @@ class Blink:
 
     def closedness(self, first: int, count: int) -> Float32:
         """(count,) float32: 0 open … 1 closed."""
-        closed = np.zeros(count, np.float32)
+        closed: Float32 = np.zeros(count, np.float32)
         reach = self._spread + len(self._shape)
         earliest = max(0, (first - reach) // self._period)
         for blink in range(earliest, (first + count) // self._period + 1):
@@ -43,7 +43,7 @@ class Blink:
         return closed
 
     def __call__(self, points: Float32, moment: Moment) -> Float32:
-        moved = points.reshape(-1, LANDMARKS, 3).copy()
+        moved: Float32 = points.reshape(-1, LANDMARKS, 3).copy()
         closed = self.closedness(moment.first, len(moved))[:, None, None]
         upper, lower = moved[:, list(UPPER_LIDS)], moved[:, list(LOWER_LIDS)]
         kept = 1.0 - closed * np.float32(1.0 - self._gap)

@@ -22,7 +22,7 @@ class Deform:
         self._runner = runner
 
     def __call__(self, points: Float32, moment: Moment) -> Float32:
-        moved = points.copy()
+        moved: Float32 = points.copy()
         for emotion in np.flatnonzero(moment.weights.any(axis=0)):
             row = np.full(len(points), emotion, np.int64)
             delta = self._runner.run({"neutral": points, "emotion": row})["delta"]

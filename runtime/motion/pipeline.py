@@ -35,7 +35,7 @@ class Shaped:
     Attributes:
         landmarks: (F, 68, 3) float32 as they stand in head space; drive the displacement.
         code: (F, 204) float32 after the last step; what windows are cut from.
-        torso: (F, 204) float32 what the torso is conditioned on, after the same steps.
+        torso: (F, 204) float32 landmarks that the torso is conditioned on, head space.
     """
 
     landmarks: Float32
@@ -68,9 +68,9 @@ class MotionPipeline:
     def shape(self, neutral: Float32, moment: Moment) -> Shaped:
         """Run all steps on (F, 204) neutral landmarks."""
         landmarks, code = self._run(neutral, moment, deform=True)
-        torso = code
+        torso = landmarks
         if self._spec.torso_condition == "neutral":
-            _, torso = self._run(neutral, moment, deform=False)
+            torso, _ = self._run(neutral, moment, deform=False)
         return Shaped(landmarks.reshape(-1, LANDMARKS, 3), code, torso)
 
     def _run(self, points: Float32, moment: Moment, *, deform: bool) -> tuple[Float32, Float32]:
@@ -132,4 +132,5 @@ class Conditions:
         )
 
     def _code(self, frame: int) -> Float32:
-        return self._shaped[frame // self._hop].code[frame % self._hop]
+        code: Float32 = self._shaped[frame // self._hop].code[frame % self._hop]
+        return code

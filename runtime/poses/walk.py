@@ -97,7 +97,8 @@ class PoseWalk:
             place = int(self._idle.source[mirrored(frame, len(self._idle.source))])
         else:
             place = mirrored(frame, len(self._poses))
-        return self._poses[place].astype(np.float64)
+        pose: Float64 = self._poses[place].astype(np.float64)
+        return pose
 
     def _begin(self, frame: int, track: Float64) -> _Glide:
         assert self._last is not None

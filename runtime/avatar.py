@@ -1,0 +1,247 @@
+"""The public face: open an avatar, render speech with it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+
+from ..contract import stages
+from ..contract.data import Frame
+from ..contract.emotions import NEUTRAL
+from ..contract.errors import BadOption, SessionMisuse
+from ..contract.manifest import Manifest
+from ..contract.weights import BACKGROUND, POSES
+from ..kernels.threads import ThreadPool
+from .audio.load import AudioSource, as_chunks
+from .loading import Loaded, load_engine_directory
+from .motion.pipeline import MotionPipeline
+from .noise import checked_seed
+from .poses.idle import IdleRule, build_idle_track
+from .poses.walk import PoseWalk
+from .profiles import OFFLINE, Profile, find_profile
+from .render.background import resized
+from .render.renderer import Renderer
+from .render.torso import Torso, TorsoNetworks
+from .render.wavefront import HeadNetworks, WavefrontHead
+from .session import Session, SessionParts
+from .speech.landmarks import SpeechNetworks
+
+MAX_SIZE = 4096
+"""Largest side of a picture, pixels."""
+
+
+def open(path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Avatar:
+    """Open an engine directory.
+
+    Args:
+        path: the engine directory; None is the built-in avatar. Engines are code: open only
+            directories you trust.
+        threads: processor threads it may use in all; None takes all the process may run on.
+
+    Raises:
+        BadEngineDirectory: it is missing, damaged, or does not fit this version.
+        BadOption: ``threads`` is less than 1.
+        KernelLibraryMissing: the compiled kernels are not there.
+    """
+    if threads is not None and threads < 1:
+        raise BadOption(
+            "threads", expected="at least 1", found=str(threads), remedy="leave it out to use all"
+        )
+    count = threads or available_threads()
+    return Avatar(load_engine_directory(path, count), count)
+
+
+def available_threads() -> int:
+    """Processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Avatar:
+    """A loaded engine directory: immutable, shared by any number of sessions and threads.
+
+    It owns the threads; sessions own none. Close it after its sessions. Made by `open`.
+    """
+
+    def __init__(self, loaded: Loaded, threads: int) -> None:
+        self._loaded, self._threads = loaded, threads
+        self._pool = ThreadPool(threads)
+        self._renderers: dict[tuple[int, float], Renderer] = {}
+        self._heads: dict[float, WavefrontHead] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the engine directory says of itself."""
+        return self._loaded.manifest
+
+    @property
+    def name(self) -> str:
+        """What the avatar is called."""
+        return self.manifest.name
+
+    @property
+    def size(self) -> int:
+        """Side of its pictures unless asked otherwise, pixels."""
+        return self.manifest.camera.size
+
+    @property
+    def threads(self) -> int:
+        """Processor threads it may use."""
+        return self._threads
+
+    @property
+    def backends(self) -> dict[str, str]:
+        """What really runs each stage."""
+        return {name: runner.backend for name, runner in self._loaded.runners.items()}
+
+    def session(
+        self,
+        emotion: str = NEUTRAL,
+        intensity: float = 1.0,
+        seed: int = 0,
+        profile: str | Profile = OFFLINE,
+        *,
+        size: int | None = None,
+        idle: IdleRule = "tolerant",
+    ) -> Session:
+        """Begin to speak.
+
+        Args:
+            emotion: worn from the start; `Session.set_emotion` changes it.
+            intensity: 0 is neutral, 1 as trained, 1.5 the most.
+            seed: of all that is random; the same seed and samples give the same frames, bit by bit.
+            profile: ``"offline"``, or a `Profile` of your own.
+            size: side of the pictures, pixels; None is the avatar's own.
+            idle: ``"tolerant"`` or the paper's literal ``"strict"`` rule for still poses.
+
+        Raises:
+            BadOption: one of them is out of range.
+            SessionMisuse: the avatar is closed.
+        """
+        profile = find_profile(profile)
+        seed = checked_seed(seed)
+        renderer = self._renderer(self.size if size is None else size, profile.transmittance)
+        manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
+        track = build_idle_track(weights[POSES], manifest.idle, idle, seed)
+        parts = SessionParts(
+            speech=SpeechNetworks(
+                runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], manifest.latent_width
+            ),
+            motion=MotionPipeline(manifest.motion, weights, runners[stages.DEFORMATION], seed),
+            walk=PoseWalk(weights[POSES], track),
+            idle_track=track,
+            renderer=renderer,
+        )
+        return Session(parts, profile, seed=seed, emotion=emotion, intensity=intensity)
+
+    def render(
+        self,
+        source: AudioSource,
+        emotion: str = NEUTRAL,
+        intensity: float = 1.0,
+        seed: int = 0,
+        profile: str | Profile = OFFLINE,
+        *,
+        size: int | None = None,
+        idle: IdleRule = "tolerant",
+    ) -> Iterator[Frame]:
+        """Frames of a whole piece of speech: a session that is pushed all, flushed and pulled.
+
+        Args:
+            source: path of an audio file, the bytes of one, (n,) samples at 16 kHz, or an iterable
+                of such samples.
+
+        The other arguments are those of `session`.
+
+        Raises:
+            BadAudio: the source is not usable; at once, where it can be told without reading all.
+            BadOption: another argument is out of range.
+            SessionMisuse: the audio is longer than the profile may hold.
+        """
+        chunks = as_chunks(source)
+        session = self.session(emotion, intensity, seed, profile, size=size, idle=idle)
+
+        def frames() -> Iterator[Frame]:
+            with session:
+                for chunk in chunks:
+                    session.push(chunk)
+                    yield from session
+                session.flush()
+                yield from session
+
+        return frames()
+
+    def close(self) -> None:
+        """Free its networks and threads; twice is fine."""
+        with self._lock:
+            self._closed = True
+            self._renderers.clear()
+            self._heads.clear()
+        self._loaded.close()
+        self._pool.close()
+
+    def __enter__(self) -> Avatar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _renderer(self, size: int, transmittance: float) -> Renderer:
+        """The renderer for a size, made once."""
+        if not (isinstance(size, int) and 1 <= size <= MAX_SIZE):
+            raise BadOption(
+                "size", expected=f"a whole number of pixels from 1 to {MAX_SIZE}", found=str(size)
+            )
+        with self._lock:
+            if self._closed:
+                raise SessionMisuse(
+                    f"avatar {self.name}",
+                    expected="an open avatar",
+                    found="a closed one",
+                    remedy="open it again with emogene.open",
+                )
+            key = (size, transmittance)
+            if key not in self._renderers:
+                self._renderers[key] = self._build_renderer(size, transmittance)
+            return self._renderers[key]
+
+    def _build_renderer(self, size: int, transmittance: float) -> Renderer:
+        manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
+        if transmittance not in self._heads:
+            networks = HeadNetworks(
+                condition=runners[stages.CONDITION],
+                density=runners[stages.DENSITY],
+                colour=runners[stages.COLOUR],
+                ambient=runners.get(stages.AMBIENT),
+            )
+            self._heads[transmittance] = WavefrontHead(
+                manifest.field, weights, networks, transmittance, self._pool
+            )
+        torso = Torso(
+            manifest.torso,
+            weights,
+            TorsoNetworks(
+                condition=runners[stages.TORSO_CONDITION],
+                deform=runners[stages.TORSO_DEFORM],
+                colour=runners[stages.TORSO_COLOUR],
+            ),
+            size,
+            self._pool,
+        )
+        return Renderer(
+            self._heads[transmittance],
+            torso,
+            resized(weights[BACKGROUND], size),
+            manifest.camera.scaled(size),
+            self._pool,
+        )

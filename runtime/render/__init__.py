@@ -1,0 +1,1 @@
+"""Condition and pose → picture."""

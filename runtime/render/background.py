@@ -1,0 +1,32 @@
+"""The picture behind head and torso, at the size that is rendered."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """(S, S, 3) uint8 → (size, size, 3) uint8.
+
+    Each new pixel is a mean weighted by a triangle that reaches one pixel of the coarser of the
+    two pictures: bilinear where it is enlarged, without aliasing where it is reduced.
+    """
+    if picture.shape[0] == size:
+        return picture
+    weights = _triangle_weights(picture.shape[0], size)
+    wide = picture.astype(np.float64)
+    mixed = np.einsum("ru,uvc->rvc", weights, wide, optimize=True)
+    mixed = np.einsum("sv,rvc->rsc", weights, mixed, optimize=True)
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+
+
+def _triangle_weights(old: int, new: int) -> NDArray[np.float64]:
+    """(new, old) weights whose rows add up to 1."""
+    ratio = old / new
+    reach = max(1.0, ratio)
+    centres = (np.arange(new) + 0.5) * ratio
+    distance = np.abs(centres[:, None] - (np.arange(old) + 0.5)[None]) / reach
+    weights = np.maximum(0.0, 1.0 - distance)
+    normalised: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return normalised

@@ -1,0 +1,59 @@
+"""Head over torso over background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...contract.camera import Intrinsics
+from ...contract.data import Condition, Float32
+from ...kernels import image
+from ...kernels.threads import ThreadPool
+from .torso import Torso
+from .wavefront import WavefrontHead
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished picture.
+
+    Attributes:
+        image: (size, size, 3) uint8 RGB.
+        samples_per_ray: field samples over rays that met the head.
+    """
+
+    image: NDArray[np.uint8]
+    samples_per_ray: float
+
+
+class Renderer:
+    """Everything between a condition and a picture, at one size.
+
+    Args:
+        head, torso: the two fields.
+        background: (size, size, 3) uint8 RGB.
+        camera: at the size of the picture.
+        pool: threads of the kernels.
+    """
+
+    def __init__(
+        self,
+        head: WavefrontHead,
+        torso: Torso,
+        background: NDArray[np.uint8],
+        camera: Intrinsics,
+        pool: ThreadPool,
+    ) -> None:
+        self._head, self._torso, self._pool = head, torso, pool
+        self._background = np.ascontiguousarray(background.reshape(-1, 3))
+        self.camera = camera
+
+    def render(self, condition: Condition, pose: Float32) -> Picture:
+        """One picture of one frame's condition (F = 1) and pose (3, 4)."""
+        head = self._head.render(condition, pose, self.camera)
+        torso = self._torso.render(condition, pose, head)
+        blended = image.blend(head.colour, head.opacity, torso, self._background, pool=self._pool)
+        size = self.camera.size
+        return Picture(blended.reshape(size, size, 3), head.samples / max(1, head.rays))
