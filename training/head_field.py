@@ -28,6 +28,7 @@ from ..reference.head_field import HeadField, HeadFieldConfig
 from .fields.evaluate import HeadScore, save_comparison, score_head
 from .fields.fast_head import FastHead
 from .fields.film import Film
+from .fields.operations import single_thread
 from .fields.rays import RayBatch, RaySampler, RaySampling
 from .fields.shell import baked_occupancy, surface_shell
 from .fields.statistics import LandmarkStatistics
@@ -84,6 +85,7 @@ class HeadResult:
     score: HeadScore
 
 
+@single_thread()
 def train_head(
     config: HeadTrainingConfig,
     network: HeadFieldConfig,

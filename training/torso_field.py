@@ -16,7 +16,7 @@ from ..contract.measure import psnr
 from ..reference.checkpoint import save_network
 from ..reference.torso_field import TorsoField, TorsoFieldConfig, pixel_coordinates
 from .fields.film import Film
-from .fields.operations import encode
+from .fields.operations import encode, single_thread
 from .fields.statistics import LandmarkStatistics
 from .loop import Loop, LoopConfig, Progress
 
@@ -53,6 +53,7 @@ class TorsoResult:
     db: float
 
 
+@single_thread()
 def train_torso(
     config: TorsoTrainingConfig,
     network: TorsoFieldConfig,

@@ -90,9 +90,7 @@ class FastHead:
         until: Float32 | None = None,
     ) -> RaySpan:
         """Rays cut to the field's box, and no farther than `until` (N,)."""
-        near, far = box_interval(
-            origins, directions, self.low, self.high, self.spec.march.min_near
-        )
+        near, far = box_interval(origins, directions, self.low, self.high, self.spec.march.min_near)
         if until is not None:
             far = np.minimum(far, until)
         return RaySpan(origins, directions, near, far, frames)

@@ -6,6 +6,8 @@ Each is the operation of the same name in `emogene.kernels`; its plain torch twi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,18 @@ from torch import Tensor
 
 from ...contract.field import GridSpec
 from ...kernels import compositing, grids
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Run torch on one thread: its gathers add up gradients in any order on several, and batches
+    this small gain little from them. Networks are trained side by side instead."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def encode(grid: GridSpec, table: Tensor, coordinates: Tensor) -> Tensor:

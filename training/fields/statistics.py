@@ -16,6 +16,7 @@ Float32 = NDArray[np.float32]
 SMALLEST_SCALE = 0.03
 """Head-space units. A landmark that hardly moves must not turn its noise into a signal."""
 
+
 @dataclass(frozen=True)
 class LandmarkStatistics:
     """The tensors ``motion.*`` of an avatar, (204,) float32 each, head space."""

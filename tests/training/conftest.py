@@ -1,0 +1,22 @@
+"""Films that several tests train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emogene.training.fields.film import Film, open_film
+
+from .tiny_film import write_tiny_film
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    return open_film(write_tiny_film(tmp_path_factory.mktemp("films") / "train"))
+
+
+@pytest.fixture(scope="session")
+def held_out(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    folder: Path = tmp_path_factory.mktemp("films") / "held_out"
+    return open_film(write_tiny_film(folder, frames=3, seed=1))
