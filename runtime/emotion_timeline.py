@@ -45,8 +45,13 @@ class EmotionTimeline:
         """Wear ``emotion`` from ``sample`` on; ``None`` keeps the intensity."""
         last = self._changes[-1]
         kept = last.intensity if intensity is None else intensity
-        change = _checked(frames_of(sample), emotion, kept)
-        if last.frame == change.frame:
+        frame = frames_of(sample)
+        if frame == 0:
+            # Before the first sample there is nothing to fade from.
+            self._changes = [_checked(-self._fade, emotion, kept)]
+            return
+        change = _checked(frame, emotion, kept)
+        if last.frame == frame:
             # Two changes at one place: the later one is what was meant.
             self._changes.pop()
         self._changes.append(change)

@@ -18,7 +18,8 @@ def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     wide = picture.astype(np.float64)
     mixed = np.einsum("ru,uvc->rvc", weights, wide, optimize=True)
     mixed = np.einsum("sv,rvc->rsc", weights, mixed, optimize=True)
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return rounded
 
 
 def _triangle_weights(old: int, new: int) -> NDArray[np.float64]:

@@ -73,8 +73,9 @@ def _surface(boxes: Bools) -> Bools:
     enclosed = np.ones_like(boxes)
     for axis in range(3):
         for shift in (-1, 1):
-            enclosed &= np.roll(padded, shift, axis)[1:-1, 1:-1, 1:-1]
-    return boxes & ~enclosed
+            np.logical_and(enclosed, np.roll(padded, shift, axis)[1:-1, 1:-1, 1:-1], out=enclosed)
+    surface: Bools = np.logical_and(boxes, ~enclosed)
+    return surface
 
 
 def _tile_span(position: NDArray[np.float64], tiles: int) -> NDArray[np.intp]:

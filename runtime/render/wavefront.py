@@ -226,7 +226,8 @@ class WavefrontHead:
         assert self._networks.ambient is not None and self._spec.ambient is not None
         bias = frame.biases[bias_name(self._spec.ambient.name)]
         made = run_rows(self._networks.ambient, np.ascontiguousarray(first), bias)
-        return (made + np.float32(1.0)) * np.float32(0.5)
+        at: Float32 = (made + np.float32(1.0)) * np.float32(0.5)
+        return at
 
     def _colour(
         self, frame: _Frame, directions: Float32, samples: Samples, geometry: Float32

@@ -10,14 +10,12 @@ from ...contract.units import (
     HUBERT_RECEPTIVE_FIELD,
     SAMPLES_PER_FEATURE,
 )
+from ..audio.normalise import normalise
 from ..backends.protocol import Runner
 from ..blocks import Blocks
 
 _OVERHANG = HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE
 """Samples that the last feature of a clip sees beyond its own 320."""
-
-_VARIANCE_FLOOR = 1e-7
-"""HuBERT's own preprocessing adds it before the square root; it keeps silence finite."""
 
 
 class UtteranceFeatures:
@@ -34,12 +32,8 @@ class UtteranceFeatures:
     """
 
     def __init__(self, hubert: Runner, samples: Float32, count: int, clip_frames: int) -> None:
-        self._hubert, self._samples, self._count = hubert, samples, count
+        self._hubert, self._samples, self._count = hubert, normalise(samples), count
         self._clip = clip_frames * FEATURES_PER_FRAME
-        wide = samples.astype(np.float64)
-        self._mean = float(wide.mean()) if len(samples) else 0.0
-        variance = float(wide.var()) if len(samples) else 0.0
-        self._scale = 1.0 / np.sqrt(variance + _VARIANCE_FLOOR)
         # Windows of the network after this one reach into two clips at most.
         self._clips: Blocks[Float32] = Blocks(self._encode, keep=2)
 
@@ -57,6 +51,6 @@ class UtteranceFeatures:
         heard = np.zeros((1, (last - first) * SAMPLES_PER_FEATURE + _OVERHANG), np.float32)
         start = first * SAMPLES_PER_FEATURE
         piece = self._samples[start : start + heard.shape[1]]
-        heard[0, : len(piece)] = (piece.astype(np.float64) - self._mean) * self._scale
+        heard[0, : len(piece)] = piece
         features: Float32 = self._hubert.run({"samples": heard})["features"][0]
         return features
