@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
+import wave
 import zlib
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from ..contract.data import Frame
@@ -29,50 +30,60 @@ class PngFolder:
     Args:
         folder: where; it must not exist or be empty.
         size: (height, width) of the frames in pixels.
+
+    Raises:
+        BadOutput: the folder holds something or cannot be made.
     """
 
     def __init__(self, folder: str | os.PathLike[str], size: tuple[int, int]) -> None:
         self._name, self._size = os.fspath(folder), size
         self._part = PartialOutput(folder, folder=True)
-        self._open, self._written = True, 0
-        try:
-            self._sound = soundfile.SoundFile(
-                str(self._part.path / "audio.wav"), "w", SAMPLE_RATE, 1, "PCM_16"
-            )
-        except BaseException:
-            self._part.discard()
-            raise
+        self._pictures = 0
+        self._sound: list[bytes] | None = []
 
     def write(self, frame: Frame) -> None:
+        """Add the next picture and its samples (16 bits, clipped at full scale)."""
         check_frame(self._name, frame, self._size)
-        check_open(self._name, self._open)
+        check_open(self._name, self._sound is not None)
+        assert self._sound is not None
+        self._save(f"{self._pictures:06d}.png", encode_png(frame.image))
+        self._pictures += 1
+        samples = np.clip(np.rint(frame.audio * np.float32(32768)), -32768, 32767)
+        self._sound.append(samples.astype("<i2").tobytes())
+
+    def _save(self, name: str, data: bytes) -> None:
         try:
-            picture = self._part.path / f"{self._written:06d}.png"
-            picture.write_bytes(encode_png(frame.image))
-            self._sound.write(frame.audio)
+            (self._part.path / name).write_bytes(data)
         except OSError as error:
             self.discard()
             raise cannot_write(self._name, error) from None
-        self._written += 1
 
     def close(self) -> None:
-        if self._open:
-            self._open = False
-            self._sound.close()
-            self._part.keep()
+        """Write the sound and let the folder appear. Nothing happens the second time."""
+        if self._sound is None:
+            return
+        sound, self._sound = self._sound, None
+        self._save("audio.wav", _wav(b"".join(sound)))
+        self._part.keep()
 
     def discard(self) -> None:
         """Close without leaving the folder."""
-        if self._open:
-            self._open = False
-            self._sound.close()
-            self._part.discard()
+        self._sound = None
+        self._part.discard()
 
     def __enter__(self) -> PngFolder:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         self.close() if kind is None else self.discard()
+
+
+def _wav(samples: bytes) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "NONE"))
+        writer.writeframes(samples)
+    return file.getvalue()
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:

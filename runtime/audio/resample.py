@@ -18,8 +18,9 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 class Resampler:
     """Band-limited conversion of mono audio to 16 kHz (soxr, quality HQ).
 
-    n samples give round(n · 16000 / rate) in all, with no shift in time. The filter holds back up
-    to about 40 ms at 24 kHz and above (115 ms at 8 kHz) until more audio or `flush` comes.
+    n samples give round(n · 16000 / rate) in all, with no shift in time. Until more audio or
+    `flush` comes the filter holds back up to 40 ms at 22…48 kHz, 80 ms at 96 kHz and more, and
+    115 ms at 8 kHz.
 
     Args:
         rate: samples a second of what is pushed.
