@@ -1,0 +1,66 @@
+"""Keep what tracers and converters say to themselves, and show it only when they fail."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+
+@contextlib.contextmanager
+def captured() -> Iterator[io.StringIO]:
+    """Collect stdout, stderr, warnings and log records; on an exception print them to stderr."""
+    text, stderr = io.StringIO(), sys.stderr
+    with (
+        _logs_into(text),
+        contextlib.redirect_stdout(text),
+        contextlib.redirect_stderr(text),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("always")
+        warnings.showwarning = partial(_write_warning, text)
+        try:
+            yield text
+        except Exception:
+            print(text.getvalue().rstrip(), file=stderr)
+            raise
+
+
+@contextlib.contextmanager
+def _logs_into(text: io.StringIO) -> Iterator[None]:
+    """Every handler that writes to the terminal writes into ``text`` meanwhile.
+
+    Handlers hold the stream they were made with, so redirecting ``sys.stderr`` does not reach them.
+    """
+    loggers = [logging.getLogger(), *logging.root.manager.loggerDict.values()]
+    streams = {
+        handler: handler.stream
+        for logger in loggers
+        for handler in getattr(logger, "handlers", ())
+        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr)
+    }
+    last_resort, logging.lastResort = logging.lastResort, logging.StreamHandler(text)
+    for handler in streams:
+        handler.setStream(text)
+    try:
+        yield
+    finally:
+        logging.lastResort = last_resort
+        for handler, stream in streams.items():
+            handler.setStream(stream)
+
+
+def _write_warning(
+    text: io.StringIO,
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    *_: Any,
+) -> None:
+    text.write(warnings.formatwarning(message, category, filename, lineno))

@@ -1,0 +1,160 @@
+"""What an engine directory holds, as plain data and as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from ..contract.codec import to_plain
+from ..contract.engine_directory import check_files, file_path, read_manifest
+from ..contract.errors import BadEngineDirectory
+from ..contract.manifest import REBUILD, WEIGHTS_FILE, Manifest
+from ..contract.stages import AMBIENT, CONDITION, REQUIRED_STAGES
+from ..contract.units import FRAMES_PER_SECOND
+from ..contract.weights import OCCUPANCY, POSES
+from .report import shown_size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def inspect_engine_directory(folder: Path) -> dict[str, Any]:
+    """Everything worth knowing about a directory, as plain JSON values.
+
+    Raises:
+        BadEngineDirectory: it is damaged.
+    """
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
+    poses, occupied = _poses_and_occupancy(file_path(folder, WEIGHTS_FILE))
+    return {
+        "manifest": {k: v for k, v in to_plain(manifest).items() if k != "ignored"},
+        "ignored": list(manifest.ignored),
+        "size_bytes": sum(f.size for f in manifest.files.values()),
+        "poses": poses,
+        "occupied": occupied,
+        "multiply_adds": multiply_adds(manifest),
+    }
+
+
+def multiply_adds(manifest: Manifest) -> dict[str, int]:
+    """Multiply-adds of the networks: a field sample, a ray's colour, a torso pixel.
+
+    The ray's colour is 0 where colour is evaluated per sample, and part of the sample then.
+    """
+    field, torso = manifest.field, manifest.torso
+    sample = field.density.multiply_adds + (field.ambient.multiply_adds if field.ambient else 0)
+    ray = field.colour.multiply_adds
+    if field.colour_at == "sample":
+        sample, ray = sample + ray, 0
+    pixel = torso.deform.multiply_adds + torso.colour.multiply_adds
+    return {"sample": sample, "ray": ray, "torso_pixel": pixel}
+
+
+def print_inspection(found: dict[str, Any], console: Console) -> None:
+    """Show what `inspect_engine_directory` found as tables."""
+    from rich.table import Table
+
+    manifest = found["manifest"]
+    console.print(f"[bold]{manifest['name']}[/bold]: {shown_size(found['size_bytes'])}")
+    stages = Table(title="Stages", title_justify="left")
+    for column, side in (
+        ("stage", "left"),
+        ("inputs", "left"),
+        ("outputs", "left"),
+        ("precision", "left"),
+        ("rel. L2", "right"),
+        ("tolerance", "right"),
+        ("size", "right"),
+    ):
+        stages.add_column(column, justify=side)  # type: ignore[arg-type]
+    for name in stage_order(manifest["stages"]):
+        stage = manifest["stages"][name]
+        stages.add_row(
+            name,
+            _tensors(stage["inputs"]),
+            _tensors(stage["outputs"]),
+            stage["precision"],
+            f"{stage['error']['relative_l2']:.1e}",
+            f"{stage['error']['tolerance']:.0e}",
+            shown_size(manifest["files"][stage["file"]]["size"]),
+        )
+    console.print(stages)
+    facts = Table(show_header=False, title="Avatar", title_justify="left")
+    facts.add_column(style="bold")
+    facts.add_column(overflow="fold")
+    for fact in _facts(found):
+        facts.add_row(*fact)
+    console.print(facts)
+
+
+def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
+    manifest, work = found["manifest"], found["multiply_adds"]
+    field, torso, camera = manifest["field"], manifest["torso"], manifest["camera"]
+    per_ray = f", {work['ray']:,} a ray" if work["ray"] else ""
+    march, size = field["march"], camera["size"]
+    grids = "; ".join(
+        f"{g['name']} ({len(g['levels'])} levels × {g['features']}, read at {g['read_at']})"
+        for g in field["grids"]
+    )
+    return [
+        ("image", f"{size} × {size}, focal length {camera['focal']:.1f} px"),
+        ("grids", grids),
+        ("networks", "; ".join(_network(n) for n in _networks(field))),
+        ("torso", "; ".join(_network(n) for n in (torso["deform"], torso["colour"]))),
+        (
+            "multiply-adds",
+            f"{work['sample']:,} a sample{per_ray}, {work['torso_pixel']:,} a torso pixel",
+        ),
+        (
+            "march",
+            f"step {march['step']:g}, at most {march['max_samples']} samples a ray, "
+            f"{found['occupied']:.1%} of {march['occupancy_resolution']}³ cells occupied",
+        ),
+        ("motion", " → ".join(step["kind"] for step in manifest["motion"]["steps"])),
+        ("torso condition", f"{manifest['motion']['torso_condition']} landmarks"),
+        ("poses", f"{found['poses']} ({found['poses'] / FRAMES_PER_SECOND:.1f} s)"),
+        ("emotions", ", ".join(manifest["emotions"])),
+        ("speech features", f"{manifest['feature_width']} wide, noise {manifest['latent_width']}"),
+        ("checkpoint", manifest["checkpoint"]),
+        ("built with", ", ".join(f"{k} {v}" for k, v in sorted(manifest["tools"].items()))),
+        ("requires", ", ".join(manifest["requires"])),
+        ("ignored sections", ", ".join(found["ignored"]) or "none"),
+        ("licence", manifest["licence"]),
+    ]
+
+
+def _networks(field: dict[str, Any]) -> list[dict[str, Any]]:
+    return [field[key] for key in ("ambient", "density", "colour") if field[key] is not None]
+
+
+def _network(network: dict[str, Any]) -> str:
+    widths = (network["inputs"], *network["hidden"], network["outputs"])
+    return f"{network['name']} {'→'.join(map(str, widths))}"
+
+
+def _tensors(tensors: list[dict[str, Any]]) -> str:
+    return "\n".join(f"{t['name']} ({', '.join(map(str, t['shape']))})" for t in tensors)
+
+
+def stage_order(names: Iterable[str]) -> list[str]:
+    """Stages as a frame goes through them; ones this version does not know come last."""
+    known = {name: i for i, name in enumerate(REQUIRED_STAGES)}
+    known[AMBIENT] = known[CONDITION]
+    return sorted(names, key=lambda n: (known.get(n, len(known)), n != CONDITION, n))
+
+
+def _poses_and_occupancy(path: Path) -> tuple[int, float]:
+    """Number of poses, and the share of occupied cells."""
+    try:
+        with safe_open(path, framework="np") as file:
+            poses: int = file.get_slice(POSES).get_shape()[0]
+            return poses, float(np.unpackbits(file.get_tensor(OCCUPANCY)).mean())
+    except (SafetensorError, OSError) as error:
+        raise BadEngineDirectory(
+            str(path), expected="poses and occupancy", found=str(error), remedy=REBUILD
+        ) from None

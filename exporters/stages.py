@@ -1,0 +1,166 @@
+"""The networks to export: for each stage a module with exactly its signature's inputs and outputs.
+
+Each takes what it needs from the PyTorch avatar and adds only what the signature asks for: outputs
+in order, and the activations that belong to a stage (`contract.stages.signatures`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..contract import stages as names
+from ..contract.stages import Signature, bias_name, signatures
+from ..reference.audio_to_motion import AudioToMotionInference
+from ..reference.avatar import ReferenceAvatar
+
+
+class HubertFromAvatar(nn.Module):
+    """Normalised samples (1, n) → features (1, (n - 400) // 320 + 1, D)."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        self.encoder = avatar.speech
+
+    def forward(self, samples: Tensor) -> Tensor:
+        return self.encoder(samples)
+
+
+class AudioToMotionFromAvatar(AudioToMotionInference):
+    """Features (1, 8 L, D), pitch bins (1, 8 L) and noise (1, C, L) → landmarks (1, 4 L, 204)."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__(avatar.audio_to_motion)
+
+
+class DeformationFromAvatar(nn.Module):
+    """Neutral landmarks (F, 204) and emotions (F,) → Δ (F, 204)."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        self.deformation = avatar.deformation
+
+    def forward(self, neutral: Tensor, emotion: Tensor) -> Tensor:
+        return self.deformation(neutral, emotion)
+
+
+class ConditionFromAvatar(nn.Module):
+    """Windows (F, W, 204) → the first-layer bias of every field network, in evaluation order."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        self.condition = avatar.head.condition
+        self.order = tuple(bias_name(n.name) for n in avatar.head.spec.networks)
+
+    def forward(self, windows: Tensor) -> tuple[Tensor, ...]:
+        biases = self.condition(windows)
+        return tuple(biases[name] for name in self.order)
+
+
+class AmbientFromAvatar(nn.Module):
+    """Features of the first grid (P, width) and bias → ambient coordinates in [-1, 1]."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        self.mlp = avatar.head.get_submodule(avatar.head.spec.ambient.name)
+
+    def forward(self, features: Tensor, bias: Tensor) -> Tensor:
+        return torch.tanh(self.mlp(features, bias))
+
+
+class DensityFromAvatar(nn.Module):
+    """Features (P, width) and bias → (density before the exponential, geometry)."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        self.mlp = avatar.head.get_submodule(avatar.head.spec.density.name)
+
+    def forward(self, features: Tensor, bias: Tensor) -> Tensor:
+        return self.mlp(features, bias)
+
+
+class ColourFromAvatar(nn.Module):
+    """(SH of the direction, geometry) (P, width) and bias → colour in [0, 1]."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        self.mlp = avatar.head.get_submodule(avatar.head.spec.colour.name)
+
+    def forward(self, inputs: Tensor, bias: Tensor) -> Tensor:
+        return torch.sigmoid(self.mlp(inputs, bias))
+
+
+class TorsoConditionFromAvatar(nn.Module):
+    """Poses (F, 12) and landmarks (F, 204) → the biases of both torso networks."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        self.condition = avatar.torso.condition
+        spec = avatar.torso.spec
+        self.order = tuple(bias_name(n.name) for n in (spec.deform, spec.colour))
+
+    def forward(self, pose: Tensor, landmarks: Tensor) -> tuple[Tensor, ...]:
+        biases = self.condition(pose, landmarks)
+        return tuple(biases[name] for name in self.order)
+
+
+class TorsoDeformFromAvatar(nn.Module):
+    """Encoded positions (N, width) and bias → offsets within the deformation's range."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        spec = avatar.torso.spec
+        self.mlp, self.range = avatar.torso.get_submodule(spec.deform.name), spec.deform_range
+
+    def forward(self, position: Tensor, bias: Tensor) -> Tensor:
+        return self.range * torch.tanh(self.mlp(position, bias))
+
+
+class TorsoColourFromAvatar(nn.Module):
+    """(Grid features, encoded position, head colour and alpha) and bias → RGBA in [0, 1]."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        self.mlp = avatar.torso.get_submodule(avatar.torso.spec.colour.name)
+
+    def forward(self, inputs: Tensor, bias: Tensor) -> Tensor:
+        return torch.sigmoid(self.mlp(inputs, bias))
+
+
+LOADERS: Mapping[str, type[nn.Module]] = {
+    names.HUBERT: HubertFromAvatar,
+    names.AUDIO_TO_MOTION: AudioToMotionFromAvatar,
+    names.DEFORMATION: DeformationFromAvatar,
+    names.CONDITION: ConditionFromAvatar,
+    names.AMBIENT: AmbientFromAvatar,
+    names.DENSITY: DensityFromAvatar,
+    names.COLOUR: ColourFromAvatar,
+    names.TORSO_CONDITION: TorsoConditionFromAvatar,
+    names.TORSO_DEFORM: TorsoDeformFromAvatar,
+    names.TORSO_COLOUR: TorsoColourFromAvatar,
+}
+"""One loader a stage; a new stage adds its line here and its signature in `contract.stages`."""
+
+
+def feature_width(avatar: ReferenceAvatar) -> int:
+    """Width of one HuBERT feature."""
+    return avatar.speech.config.hidden
+
+
+def latent_width(avatar: ReferenceAvatar) -> int:
+    """Channels of the VAE's noise."""
+    return avatar.audio_to_motion.config.latent
+
+
+def stage_signatures(avatar: ReferenceAvatar) -> dict[str, Signature]:
+    """Signatures of the stages this avatar has, in the order of `LOADERS`."""
+    made = signatures(
+        avatar.head.spec,
+        avatar.torso.spec,
+        avatar.card.motion,
+        feature_width(avatar),
+        latent_width(avatar),
+    )
+    return {name: made[name] for name in LOADERS if name in made}
