@@ -86,7 +86,7 @@ def expression(mouth: Floats, emotion: str, intensity: float = 1.0) -> Floats:
     bitten = _ramp(0.15, 0.40, -spoken[:, INDEX["lodrop"]])
     kept = np.ones_like(spoken)
     for name in ("jaw", "upraise", "lodrop", "press"):
-        kept[:, INDEX[name]] = (1 - 0.92 * closed) * (1 - 0.75 * bitten)
+        kept[:, INDEX[name]] = (1 - 0.92 * closed) * (1 - 0.85 * bitten)
     kept[:, INDEX["sneer"]] = 1 - 0.6 * np.maximum(closed, bitten)
     return spoken + kept * emotion_offset(emotion, intensity)
 
@@ -143,8 +143,8 @@ def perform(
 def _still_runs(frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """(F,) whether a frame repeats the pose before it.
 
-    A still run is followed and preceded by motion 2 to 3.6 times as long, so at least 15 % of any
-    track of 40 frames or more is still.
+    A still run is followed by motion 1.8 to 3.2 times as long, so at least 15 % of any track of 40
+    frames or more is still.
     """
     repeats = np.zeros(frames, bool)
     if frames < _SHORTEST_WITH_STILLS:
@@ -153,9 +153,10 @@ def _still_runs(frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     while at is None or at < frames:
         longest = min(STILL_RUN[1], max(STILL_RUN[0], frames // 5))
         still = int(rng.integers(STILL_RUN[0], longest + 1))
-        moving = int(still * rng.uniform(2.0, 3.6))
+        moving = int(still * rng.uniform(1.8, 3.2))
         at = moving // 2 if at is None else at
-        if at + still > frames:  # a run cut short could be shorter than the shortest
+        still = min(still, frames - at)
+        if still < STILL_RUN[0]:
             break
         repeats[at + 1 : at + still] = True
         at += still + moving
@@ -182,8 +183,8 @@ def pose_track(frames: int, rng: np.random.Generator, wide: float = 0.0) -> Floa
     shift = np.stack([s * _wander(times, 0.4, rng) for s in _SHIFT], 1)
     if wide > 0:
         # The sine of twice a wandering number spends more time far out than near the middle.
-        yaw = 0.5 * yaw + wide * np.sin(2 * _wander(times, 0.3, rng))
-        pitch = 0.5 * pitch + _WIDE_PITCH * wide * np.sin(2 * _wander(times, 0.35, rng))
+        yaw = 0.5 * yaw + wide * np.sin(2 * _wander(times, 0.2, rng))
+        pitch = 0.5 * pitch + _WIDE_PITCH * wide * np.sin(2 * _wander(times, 0.25, rng))
     poses = pose(np.clip(yaw, -0.42, 0.42), np.clip(pitch, -0.24, 0.24), roll, shift)
     return poses[np.maximum.accumulate(np.where(repeats, 0, index))]
 

@@ -67,8 +67,8 @@ def _symmetric(**values: float) -> dict[str, float]:
 EMOTION_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "angry": _symmetric(
-            browIn=-0.95, browOut=0.25, squeeze=1.0, squint=0.45, sneer=0.45, smile=-0.45,
-            lid=-0.12, wide=0.15, upraise=0.1,
+            browIn=-1.0, browOut=0.30, squeeze=1.0, squint=0.35, sneer=0.30, smile=-0.35,
+            lid=0.02, wide=0.05, press=0.30,
         ),
         "contempt": _symmetric(lid=-0.24, sneer=0.15)
         | {
@@ -76,8 +76,8 @@ EMOTION_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
             "browOutR": -0.25, "squintL": 0.35, "squintR": 0.2,
         },
         "disgust": _symmetric(
-            sneer=1.25, upraise=0.35, press=0.1, browIn=-0.55, browOut=-0.25, squeeze=0.6,
-            squint=0.75, smile=-0.65, lid=-0.22, lodrop=0.1, wide=0.2,
+            sneer=1.35, upraise=0.50, press=0.1, browIn=-0.40, browOut=0.05, squeeze=0.5,
+            squint=0.90, smile=-0.60, lid=-0.28, lodrop=0.20, wide=0.2,
         ),
         "fear": _symmetric(
             browIn=1.0, browOut=0.15, squeeze=0.8, lid=0.38, squint=0.1, wide=0.65, smile=-0.5,

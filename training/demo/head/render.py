@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +36,14 @@ class Shot:
     depth_far: NDArray[np.float16]
 
 
+@lru_cache(maxsize=4)
+def _background(size: int) -> NDArray[np.float32]:
+    return background(size)
+
+
 def backdrop(size: int) -> NDArray[np.uint8]:
     """(size, size, 3) uint8: what is seen where neither head nor torso is."""
-    return (255.0 * background(size) + 0.5).astype(np.uint8)
+    return (255.0 * _background(size) + 0.5).astype(np.uint8)
 
 
 def render(
