@@ -70,7 +70,7 @@ def _coarsened(cells: Bools) -> Bools:
 def _surface(boxes: Bools) -> Bools:
     """The boxes that are not enclosed: a ray into an enclosed one meets another first."""
     padded = np.pad(boxes, 1)
-    enclosed = np.ones_like(boxes)
+    enclosed: Bools = np.ones_like(boxes)
     for axis in range(3):
         for shift in (-1, 1):
             np.logical_and(enclosed, np.roll(padded, shift, axis)[1:-1, 1:-1, 1:-1], out=enclosed)

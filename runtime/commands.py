@@ -1,0 +1,126 @@
+"""``emogene-run``: speech in, talking head out. Nothing heavy is imported before it is parsed."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from .. import __version__
+from ..contract.emotions import EMOTIONS, NEUTRAL
+from .command_line import run
+
+app = typer.Typer(
+    name="emogene-run",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class IdleChoice(str, Enum):
+    """How still poses are recognised; spelled as `poses.idle.IdleRule`."""
+
+    TOLERANT = "tolerant"
+    STRICT = "strict"
+
+
+class StatsChoice(str, Enum):
+    """How statistics are printed."""
+
+    JSON = "json"
+
+
+def main() -> None:
+    """Entry point of ``emogene-run``."""
+    run(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"emogene {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def emogene_run(
+    audio: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads it at run time
+        typer.Argument(
+            help="Speech: any audio or video file, or - for one on standard input.",
+            metavar="AUDIO",
+            show_default=False,
+        ),
+    ] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Speak the sample that ships with the package.")
+    ] = False,
+    engine_dir: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--engine-dir", help="Engine directory of an avatar (default: the built-in one)."
+        ),
+    ] = None,
+    emotion: Annotated[
+        str, typer.Option(help=f"One of {', '.join(EMOTIONS)}.", metavar="NAME")
+    ] = NEUTRAL,
+    intensity: Annotated[
+        float, typer.Option(help="Strength of the emotion, 0 to 1.5.", metavar="X")
+    ] = 1.0,
+    output: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "-o",
+            "--output",
+            help="An .mp4 or .y4m file, a folder for PNGs, or - for y4m on standard output "
+            "(default: AUDIO's name with .mp4, in this folder).",
+            metavar="PATH",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is random.", metavar="N")] = 0,
+    size: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Side of the picture, pixels (default: the avatar's).", metavar="N"),
+    ] = None,
+    threads: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Processor threads to use (default: all).", metavar="N"),
+    ] = None,
+    idle: Annotated[
+        IdleChoice,
+        typer.Option(help="How still poses are found: with a tolerance, or as the paper prints."),
+    ] = IdleChoice.TOLERANT,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with an error instead of any fallback.")
+    ] = False,
+    stats: Annotated[
+        Optional[StatsChoice],  # noqa: UP045
+        typer.Option(help="Print statistics of the run.", metavar="json"),
+    ] = None,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Speech in, talking head out: AUDIO spoken by an avatar, as a video."""
+    from .commands_run import RunOptions, run_command
+
+    run_command(
+        RunOptions(
+            audio=audio,
+            sample=sample,
+            engine_dir=engine_dir,
+            emotion=emotion,
+            intensity=intensity,
+            output=output,
+            seed=seed,
+            size=size,
+            threads=threads,
+            idle=idle.value,
+            strict=strict,
+            stats=stats is not None,
+        )
+    )

@@ -1,0 +1,146 @@
+"""The work behind ``emogene-run``."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..contract.emotions import checked_intensity, emotion_index
+from ..contract.errors import BadOption, Unavailable
+from . import avatar as avatars
+from .audio.load import as_chunks
+from .avatar import Avatar
+from .run_statistics import RunStatistics
+from .session import Session
+from .sinks import open_sink
+
+STANDARD = "-"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The command line, parsed; see ``emogene-run --help``."""
+
+    audio: str | None
+    sample: bool
+    engine_dir: Path | None
+    emotion: str
+    intensity: float
+    output: str | None
+    seed: int
+    size: int | None
+    threads: int | None
+    idle: Literal["tolerant", "strict"]
+    strict: bool
+    stats: bool
+
+
+def run_command(options: RunOptions) -> None:
+    """Render what was asked for, and say what was written.
+
+    Raises:
+        EmoGeneError: something handed in is at fault, or cannot be done here.
+    """
+    statistics = RunStatistics()
+    source, name = _source(options)
+    output = options.output or f"{name}.mp4"
+    # Cheap checks first, so that a typing error does not cost the loading of an avatar.
+    emotion_index(options.emotion)
+    checked_intensity(options.intensity)
+    chunks = as_chunks(source)
+    with avatars.open(options.engine_dir, threads=options.threads) as avatar:
+        session = avatar.session(
+            options.emotion, options.intensity, options.seed, size=options.size, idle=options.idle
+        )
+        with session:
+            _report_fallbacks(session, options.strict)
+            for chunk in chunks:
+                session.push(chunk)
+            session.flush()
+            _write(session, output, statistics)
+            _report(avatar, session, output, statistics, options)
+
+
+def _source(options: RunOptions) -> tuple[str | bytes, str]:
+    """What to read, and the name the output gets unless it is given one."""
+    if options.sample and options.audio is not None:
+        raise BadOption(
+            "--sample", expected="no AUDIO beside it", found=options.audio, remedy="leave one out"
+        )
+    if options.sample:
+        return str(importlib.resources.files(__package__) / "data" / "sample.wav"), "sample"
+    if options.audio is None:
+        raise BadOption(
+            "AUDIO",
+            expected="an audio file",
+            found="none",
+            remedy="name one, or use --sample for the one that ships with the package",
+        )
+    if options.audio == STANDARD:
+        return sys.stdin.buffer.read(), "stdin"
+    return options.audio, Path(options.audio).stem or "speech"
+
+
+def _report_fallbacks(session: Session, strict: bool) -> None:
+    if session.idle_segments:
+        return
+    if strict:
+        raise Unavailable(
+            "idle poses",
+            expected="a still stretch among the avatar's poses",
+            found="none",
+            remedy="leave out --strict to let silence walk the filmed poses",
+        )
+    _say("note: the avatar's poses never stand still; in silence the head moves as in speech")
+
+
+def _write(session: Session, output: str, statistics: RunStatistics) -> None:
+    with (
+        open_sink(output, (session.size, session.size)) as sink,
+        _progress(session.ready) as advance,
+    ):
+        for frame in session:
+            statistics.add(frame)
+            sink.write(frame)
+            advance()
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, if that is a terminal; yields what moves it by a frame."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("frames", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("frames", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _report(
+    avatar: Avatar, session: Session, output: str, statistics: RunStatistics, options: RunOptions
+) -> None:
+    plain = statistics.to_plain(avatar, session)
+    size = plain["size"]
+    _say(
+        f"wrote {'standard output' if output == STANDARD else output}: "
+        f"{plain['frames']} frames, {plain['seconds_of_video']:.2f} s, {size}×{size}, "
+        f"{options.emotion}"
+    )
+    if options.stats:
+        # The video may be what stands on standard output.
+        stream = sys.stderr if output == STANDARD else sys.stdout
+        print(json.dumps(plain | {"output": output}, indent=2), file=stream)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
