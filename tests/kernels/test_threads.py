@@ -1,0 +1,89 @@
+"""One pool, many users."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from emogene.contract.errors import BadOption, SessionMisuse
+from emogene.kernels.grids import encode, encode_backward
+from emogene.kernels.threads import ThreadPool
+
+from . import scenes
+
+
+def work(pool: ThreadPool | None, seed: int) -> np.ndarray:
+    grid = scenes.GRIDS["wrapped by mask"]
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(grid.entries, 2)).astype(np.float32)
+    u = rng.random((3000, 3)).astype(np.float32)
+    rows = encode(grid, table, u, pool=pool)
+    grad_table, grad_u = encode_backward(grid, table, u, rows, coordinates_too=True, pool=pool)
+    return np.concatenate([rows.ravel(), grad_table.ravel(), grad_u.ravel()])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_results_do_not_depend_on_the_number_of_threads(threads: int) -> None:
+    with ThreadPool(threads) as pool:
+        np.testing.assert_array_equal(work(pool, 1), work(None, 1))
+
+
+def test_callers_on_many_threads_share_a_pool() -> None:
+    with ThreadPool(3) as pool, ThreadPoolExecutor(6) as callers:
+        found = list(callers.map(lambda seed: work(pool, seed), range(12)))
+    for seed, value in enumerate(found):
+        np.testing.assert_array_equal(value, work(None, seed))
+
+
+def test_close_waits_for_running_kernels_and_may_be_repeated() -> None:
+    pool = ThreadPool(2)
+    work(pool, 1)
+    failures: list[BaseException] = []
+
+    def until_closed() -> None:
+        try:
+            while True:
+                work(pool, 2)
+        except SessionMisuse:
+            return
+        except BaseException as error:
+            failures.append(error)
+
+    users = [threading.Thread(target=until_closed) for _ in range(3)]
+    for user in users:
+        user.start()
+    pool.close()
+    pool.close()
+    for user in users:
+        user.join(timeout=30)
+        assert not user.is_alive()
+    assert not failures
+
+
+def test_a_closed_pool_says_so() -> None:
+    with ThreadPool(2) as pool:
+        pass
+    with pytest.raises(SessionMisuse, match="closed"):
+        work(pool, 1)
+
+
+def test_a_pool_needs_a_thread() -> None:
+    with pytest.raises(BadOption, match="at least 1"):
+        ThreadPool(0)
+
+
+def test_an_abandoned_pool_ends_its_threads() -> None:
+    before = _threads_of_this_process()
+    pool = ThreadPool(4)
+    work(pool, 1)
+    assert _threads_of_this_process() == before + 3
+    del pool
+    assert _threads_of_this_process() == before
+
+
+def _threads_of_this_process() -> int:
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("Threads:"))
