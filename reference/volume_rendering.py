@@ -140,7 +140,8 @@ def sample_weights(density: Tensor, samples: PackedSamples, step: float) -> Tens
     # One row a ray, so that a running sum stays inside its ray.
     depth = density.new_zeros(rays, longest)
     depth = depth.index_put((samples.rays, slots), density * step)
-    before = depth.cumsum(dim=1) - depth
+    # Shifted, not subtracted: behind an opaque sample a difference would cancel.
+    before = torch.nn.functional.pad(depth[:, :-1].cumsum(dim=1), (1, 0))
     weights = torch.exp(-before) * -torch.expm1(-depth)
     return weights[samples.rays, slots]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from emogene.reference.deformation import DeformationConfig, LandmarkDeformation
 
 from .tables import published, random_tensors, shapes

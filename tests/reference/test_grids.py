@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from emogene.contract.field import DisplacementSpec, GridSpec
 from emogene.reference.grids import (
     Displacement,
@@ -20,7 +21,9 @@ from emogene.reference.grids import (
 SPECS = (
     GridSpec.tiled("dense", levels=2, base=3, finest=6, log2_size=14),
     GridSpec.tiled("wrapped", levels=4, base=4, finest=90, log2_size=9, features=3),
-    GridSpec.tiled("axes_left_out", levels=3, base=20, finest=300, log2_size=8, keep_all_axes=False),
+    GridSpec.tiled(
+        "axes_left_out", levels=3, base=20, finest=300, log2_size=8, keep_all_axes=False
+    ),
     GridSpec.tiled("flat", dimensions=2, levels=3, base=5, finest=2048, log2_size=12),
     # Strides beyond 2^32 wrap like the kernels' unsigned index.
     GridSpec.tiled("huge", levels=1, base=60_000, finest=60_000, log2_size=10),
@@ -75,9 +78,9 @@ def test_published_grid_has_the_published_size() -> None:
 
 
 def test_encoding_is_differentiable_in_table_and_coordinates() -> None:
-    spec = SPECS[0]
+    spec = GridSpec.tiled("g", levels=2, base=2, finest=3, log2_size=5)
     table = torch.randn(spec.entries, 2, dtype=torch.float64, requires_grad=True)
-    points = (torch.rand(5, 3, dtype=torch.float64) * 0.8 + 0.1).requires_grad_()
+    points = (torch.rand(3, 3, dtype=torch.float64) * 0.8 + 0.1).requires_grad_()
     assert torch.autograd.gradcheck(lambda t, x: encode_grid(spec, t, x), (table, points))
 
 
