@@ -7,8 +7,9 @@ is pushed to 0 or 1; colour is worked out once a ray; and the step is trained fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from ..contract.weights import HIGH, LOW, MEAN, SCALE
 from ..kernels.occupancy import pack_cells
 from ..kernels.traversal import Samples
 from ..reference.checkpoint import save_network
-from ..reference.demo import demo_falloff
+from ..reference.demo import demo_falloff, demo_head
 from ..reference.head_field import HeadField, HeadFieldConfig
 from .fields.evaluate import HeadScore, save_comparison, score_head
 from .fields.fast_head import FastHead
-from .fields.film import Film
+from .fields.film import Film, Footage
 from .fields.operations import single_thread
 from .fields.rays import RayBatch, RaySampler, RaySampling
 from .fields.shell import baked_occupancy, surface_shell
@@ -40,8 +41,9 @@ NETWORK = "network"
 
 @dataclass(frozen=True)
 class HeadTrainingConfig:
-    """Rays, losses and budget. Lengths are head-space units (10 cm)."""
+    """Network, rays, losses and budget. Lengths are head-space units (10 cm)."""
 
+    network: HeadFieldConfig = field(default_factory=demo_head)
     sampling: RaySampling = field(default_factory=RaySampling)
     shell_before: float = 0.015
     """The shell begins this far in front of the surface."""
@@ -76,61 +78,69 @@ class HeadTrainingConfig:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class HeadResult:
-    """A trained head field and how good it is on held-out frames."""
-
-    head: HeadField
-    statistics: LandmarkStatistics
-    score: HeadScore
-
-
 @single_thread()
 def train_head(
-    config: HeadTrainingConfig,
-    network: HeadFieldConfig,
-    film: Film,
-    held_out: Film,
-    out: Path,
-    progress: Progress | None = None,
-) -> HeadResult:
-    """Train a head field and leave it in `out`; a stopped run goes on where it was saved.
+    config: HeadTrainingConfig, data: Footage, out: Path, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Train until the budget is spent; write the network, its curve and a report.
 
-    Writes ``network/`` (`reference.checkpoint.load_network` reads it), ``motion.safetensors`` (the
-    landmarks' statistics), ``curve.csv``, ``scores.csv`` and ``comparison.png``.
+    `out` receives `network/` (`HeadField`, see `reference.checkpoint`), `motion.safetensors` (the
+    landmarks' statistics), `curve.csv`, `scores.csv`, `comparison.png`, `report.json` and the
+    resumable `state.safetensors`. Returns the report: PSNR of head and mouth in dB and samples a
+    ray that meets the head, on held-out frames.
 
     Raises:
         BadInput: the film shows no head.
         BadOption: the field's condition wants more than one frame.
         BadCheckpoint: `out` holds a stopped run of another configuration.
     """
-    if network.condition.window != 1:
+    window = config.network.condition.window
+    if window != 1:
         raise BadOption(
-            "condition.window", expected="1", found=str(network.condition.window),
-            remedy="the demo's film is shuffled, so its frames have no neighbours",
-        )  # fmt: skip
+            "condition.window",
+            expected="1",
+            found=str(window),
+            remedy="a film's frames are no neighbours in time",
+        )
+    out = Path(out)
     torch.manual_seed(config.seed)
-    trainer = HeadTrainer(film, HeadField(network), config)
+    head = HeadField(config.network)
+    trainer = HeadTrainer(data.training, head, config)
     loop = trainer.loop(out, progress)
     truncate_rows(out / "scores.csv", loop.step)
-    frames = evenly(len(held_out), 6)
+    frames = evenly(len(data.held_out), 6)
+    for row in _logged_steps(loop, trainer):
+        if row % config.score_every == 0:
+            _log_score(out, loop.step, trainer.score(data.held_out, frames))
+    trainer.bake()
+    score = trainer.score(data.held_out, evenly(len(data.held_out), 25))
+    _log_score(out, loop.step, score)
+    trainer.save(out)
+    save_comparison(
+        out / "comparison.png", trainer.fast, data.held_out, frames, trainer.statistics,
+        data.held_out.head_box(),
+    )  # fmt: skip
+    report = {
+        "parameters": sum(p.numel() for p in head.parameters()),
+        "steps": loop.step,
+        "cpu_s": round(loop.spent_s, 1),
+        "frames": len(data.training),
+        "occupied": round(float(trainer.fast.cells.mean()), 5),
+        **asdict(score),
+    }
+    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def _logged_steps(loop: Loop, trainer: HeadTrainer) -> Iterator[int]:
+    """Train; yields the number of each row of the curve, from 1, after it was written."""
     rows = 0
     for _ in loop:
         losses = trainer.step(loop)
         if loop.log_due:
             loop.log(**losses)
             rows += 1
-            if rows % config.score_every == 0:
-                _log_score(out, loop.step, trainer.score(held_out, frames))
-    trainer.bake()
-    score = trainer.score(held_out, evenly(len(held_out), 25))
-    _log_score(out, loop.step, score)
-    trainer.save(out)
-    save_comparison(
-        out / "comparison.png", trainer.fast, held_out, frames, trainer.statistics,
-        held_out.head_box(),
-    )  # fmt: skip
-    return HeadResult(trainer.head.eval(), trainer.statistics, score)
+            yield rows
 
 
 class HeadTrainer:
@@ -160,8 +170,8 @@ class HeadTrainer:
             ],
             betas=(0.9, 0.99),
         )
-        identity = asdict(replace(self.config, loop=LoopConfig(steps=0)))
-        identity |= {"field": asdict(self.head.config), "film": _fingerprint(self.film)}
+        identity = {key: value for key, value in asdict(self.config).items() if key != "loop"}
+        identity["film"] = self.film.fingerprint
         return Loop(
             self.config.loop, self.head, optimiser, out,
             seed=self.config.seed, identity=identity, progress=progress,
@@ -238,11 +248,6 @@ def _colour_loss(batch: RayBatch, colour: Tensor, opacity: Tensor) -> Tensor:
     background = torch.rand(len(alpha), 3)
     truth = alpha * torch.from_numpy(batch.colours) + (1 - alpha) * background
     return functional.mse_loss(colour + (1 - opacity[:, None]) * background, truth)
-
-
-def _fingerprint(film: Film) -> list[float]:
-    """Enough of a film to notice that it is another one."""
-    return [len(film), film.camera.size, float(film.landmarks.sum()), float(film.poses.sum())]
 
 
 def _log_score(out: Path, step: int, score: HeadScore) -> None:

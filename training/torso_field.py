@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +16,9 @@ from torch import Tensor
 from ..contract.errors import BadInput
 from ..contract.measure import psnr
 from ..reference.checkpoint import save_network
+from ..reference.demo import demo_torso
 from ..reference.torso_field import TorsoField, TorsoFieldConfig, pixel_coordinates
-from .fields.film import Film
+from .fields.film import Film, Footage
 from .fields.operations import encode, single_thread
 from .fields.statistics import LandmarkStatistics
 from .loop import Loop, LoopConfig, Progress
@@ -27,8 +30,9 @@ _PIXELS_AT_ONCE = 65_536
 
 @dataclass(frozen=True)
 class TorsoTrainingConfig:
-    """Pixels, losses and budget."""
+    """Network, pixels, losses and budget."""
 
+    network: TorsoFieldConfig = field(default_factory=demo_torso)
     frames: int = 8
     """Frames a batch."""
     pixels: int = 512
@@ -45,43 +49,39 @@ class TorsoTrainingConfig:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class TorsoResult:
-    """A trained torso field, and PSNR of torso and backdrop on held-out frames, dB."""
-
-    torso: TorsoField
-    db: float
-
-
 @single_thread()
 def train_torso(
-    config: TorsoTrainingConfig,
-    network: TorsoFieldConfig,
-    film: Film,
-    held_out: Film,
-    out: Path,
-    progress: Progress | None = None,
-) -> TorsoResult:
-    """Train a torso field and leave it in `out`; a stopped run goes on where it was saved.
+    config: TorsoTrainingConfig, data: Footage, out: Path, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Train until the budget is spent; write the network, its curve and a report.
 
-    Writes ``network/`` (`reference.checkpoint.load_network` reads it), ``curve.csv`` and
-    ``comparison.png``.
+    `out` receives `network/` (`TorsoField`, see `reference.checkpoint`), `curve.csv`,
+    `comparison.png`, `report.json` and the resumable `state.safetensors`. Returns the report:
+    PSNR of torso and backdrop in dB on held-out frames.
 
     Raises:
         BadInput: the film shows no torso.
         BadCheckpoint: `out` holds a stopped run of another configuration.
     """
+    out = Path(out)
     torch.manual_seed(config.seed)
-    trainer = TorsoTrainer(film, TorsoField(network, encode), config)
+    torso = TorsoField(config.network, encode)
+    trainer = TorsoTrainer(data.training, torso, config)
     loop = trainer.loop(out, progress)
     for _ in loop:
         losses = trainer.step(loop)
         if loop.log_due:
             loop.log(**losses)
-    trainer.torso.eval()
-    db = score_torso(trainer.torso, held_out, out / "comparison.png")
-    save_network(out / NETWORK, trainer.torso)
-    return TorsoResult(trainer.torso, db)
+    save_network(out / NETWORK, torso)
+    report = {
+        "parameters": sum(p.numel() for p in torso.parameters()),
+        "steps": loop.step,
+        "cpu_s": round(loop.spent_s, 1),
+        "frames": len(data.training),
+        "db": score_torso(torso.eval(), data.held_out, out / "comparison.png"),
+    }
+    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    return report
 
 
 class TorsoTrainer:
@@ -110,8 +110,8 @@ class TorsoTrainer:
             betas=(0.9, 0.99),
             eps=1e-12,
         )
-        identity = asdict(replace(self.config, loop=LoopConfig(steps=0)))
-        identity |= {"torso": asdict(self.torso.config), "frames_of_film": len(self.film)}
+        identity = {key: value for key, value in asdict(self.config).items() if key != "loop"}
+        identity["film"] = self.film.fingerprint
         return Loop(
             self.config.loop, self.torso, optimiser, out,
             seed=self.config.seed, identity=identity, progress=progress,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emogene.training.fields.film import Film, open_film
+from emogene.training.fields.film import Film, Footage, open_film
 
 from .tiny_film import write_tiny_film
 
@@ -20,3 +20,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
 def held_out(tmp_path_factory: pytest.TempPathFactory) -> Film:
     folder: Path = tmp_path_factory.mktemp("films") / "held_out"
     return open_film(write_tiny_film(folder, frames=3, seed=1))
+
+
+@pytest.fixture(scope="session")
+def footage(film: Film, held_out: Film) -> Footage:
+    return Footage(film, held_out)

@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...contract.units import FRAMES_PER_SECOND
+from ..fields.film import HELD_OUT, TRAINING
 from .film import film
 from .head.rig import HeadRig
 from .performance import NATURAL, RICH, Balance, Clip, direct, pose_track
 from .speech.corpus import CorpusConfig, Utterance, build_corpus
 from .speech.visemes import speech_parameters
-
-TRAINING, HELD_OUT = "training", "held_out"
-"""The two films inside a footage folder."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from ...contract.emotions import EMOTIONS
 from ...contract.errors import BadInput
 from ...contract.landmarks import LANDMARKS
 
+TRAINING, HELD_OUT = "training", "held_out"
+"""Names of the two films in a footage folder."""
+
 _REMEDY = "film it again with: emogene-train demo --stage film"
 
 
@@ -50,6 +53,12 @@ class Film:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def fingerprint(self) -> list[float]:
+        """Enough of it to notice that it is another film."""
+        sums = [float(self.landmarks.sum()), float(self.poses.sum())]
+        return [len(self), self.camera.size, *sums]
+
     def projected(self) -> NDArray[np.float32]:
         """(N, 68, 2) column and row of every landmark in pixels."""
         rotated = np.einsum("nij,nkj->nki", self.poses[:, :, :3], self.landmarks)
@@ -81,6 +90,19 @@ class Film:
             inside += [max(0, where[0] - margin), min(size, where[-1] + 1 + margin)]
         top, bottom, left, right = map(int, inside)
         return top, bottom, left, right
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A film to learn from, and one to be judged by."""
+
+    training: Film
+    held_out: Film
+
+
+def open_footage(folder: Path) -> Footage:
+    """The films ``training`` and ``held_out`` of a folder; raises as `open_film`."""
+    return Footage(open_film(Path(folder) / TRAINING), open_film(Path(folder) / HELD_OUT))
 
 
 def open_film(folder: Path) -> Film:
