@@ -1,6 +1,7 @@
 """The built-in avatar's dimensions: the ``realtime`` field and networks small enough for any CPU.
 
-How they were chosen stands in docs/demo_avatar.md; the numbers in comments are what was measured.
+The field's dimensions are the smallest of a series that lost no picture quality on held-out frames
+(256², 30.5 dB for the head with 64-wide networks and with these).
 """
 
 from __future__ import annotations
