@@ -115,7 +115,7 @@ typedef struct {
  * number; positions, distances and rays must have room for n * count of them. */
 EMOGENE_API int64_t emogene_march_rays(const emogene_rays* rays, const int32_t* live, int64_t n,
                                        const emogene_occupancy* occupancy,
-                                       const emogene_march* march, int32_t* cursor, int32_t* taken,
+                                       const emogene_march* options, int32_t* cursor, int32_t* taken,
                                        float* positions, float* distances, int32_t* sample_rays,
                                        int32_t* offsets, emogene_pool* pool);
 

@@ -16,8 +16,14 @@ inline Vec3 cells_per_unit(const emogene_box& box, int32_t resolution) {
 inline int32_t blocks_along(int32_t resolution) { return (resolution + kBlock - 1) / kBlock; }
 
 inline OccupancyGrid occupancy_grid(const emogene_occupancy& o) {
-    return {o.bits,         o.distance,        o.resolution, blocks_along(o.resolution),
-            load(o.box.low), cells_per_unit(o.box, o.resolution)};
+    const Vec3 scale = cells_per_unit(o.box, o.resolution);
+    return {o.bits,
+            o.distance,
+            o.resolution,
+            blocks_along(o.resolution),
+            load(o.box.low),
+            scale,
+            {1.0f / scale.x, 1.0f / scale.y, 1.0f / scale.z}};
 }
 
 inline NodeGrid node_grid(const emogene_nodes& n) {

@@ -14,7 +14,8 @@
 
 namespace emogene {
 
-constexpr int kBlock = 4;              // cells along a block's side
+constexpr int kBlock = 4;               // cells along a block's side
+constexpr int kLeastReach = 2;          // a leap over less costs more than the steps it spares
 constexpr int32_t kLastStep = 1 << 24;  // beyond it k is no longer exact in float32
 constexpr int32_t kRayDone = -1;
 
@@ -29,6 +30,7 @@ struct OccupancyGrid {
     int32_t blocks;           // blocks along an axis
     Vec3 low;                 // lower corner of the bounds
     Vec3 cells_per_unit;
+    Vec3 units_per_cell;
 };
 
 struct Lattice {
@@ -65,19 +67,24 @@ EMOGENE_HD bool same_cube(int a, int b, int reach) {
     return blocks < reach && -blocks < reach;
 }
 
-// Distance along one axis to the exit of the cube of blocks within `reach` - 1 of block `cell`.
-EMOGENE_HD float cube_exit(float origin, float direction, float low, float cells_per_unit, int cell,
-                           int reach) {
-    if (direction == 0.0f) return 3.0e38f;
-    const int block = cell / kBlock;
-    const int face = direction > 0.0f ? (block + reach) * kBlock : (block - reach + 1) * kBlock;
-    return (low + (float)face / cells_per_unit - origin) / direction;
+// 1 / direction, or a number that puts the exit out of reach.
+EMOGENE_HD float reciprocal(float direction) {
+    return direction == 0.0f ? 3.0e38f : 1.0f / direction;
+}
+
+// About the distance along one axis to the exit of the cube of blocks within `reach` - 1 of `block`.
+EMOGENE_HD float cube_exit(float origin, float per_direction, float low, float units_per_cell,
+                           int block, int reach) {
+    const int face = (per_direction > 0.0f ? block + reach : block - reach + 1) * kBlock;
+    return (low + (float)face * units_per_cell - origin) * per_direction;
 }
 
 // The first lattice index from `k` on whose sample is occupied, and its position; kRayDone if the
 // ray ends before. An index handed in again gives the same answer, so traversal can be resumed.
 EMOGENE_HD int32_t next_sample(const OccupancyGrid& g, Vec3 origin, Vec3 direction,
                                const Lattice& l, int32_t k, Vec3* position, float* distance) {
+    const Vec3 per = {reciprocal(direction.x), reciprocal(direction.y), reciprocal(direction.z)};
+    const float per_step = 1.0f / l.step;
     for (; k >= 0 && k < kLastStep; ++k) {
         const float t = lattice_distance(l, k);
         if (!(t < l.far)) return kRayDone;
@@ -90,12 +97,12 @@ EMOGENE_HD int32_t next_sample(const OccupancyGrid& g, Vec3 origin, Vec3 directi
         }
         const Cells b = {c.x / kBlock, c.y / kBlock, c.z / kBlock};
         const int reach = g.distance[(b.z * g.blocks + b.y) * g.blocks + b.x];
-        if (reach == 0) continue;
+        if (reach < kLeastReach) continue;
         const float exit = smaller(
-            smaller(cube_exit(origin.x, direction.x, g.low.x, g.cells_per_unit.x, c.x, reach),
-                    cube_exit(origin.y, direction.y, g.low.y, g.cells_per_unit.y, c.y, reach)),
-            cube_exit(origin.z, direction.z, g.low.z, g.cells_per_unit.z, c.z, reach));
-        const float ahead = (smaller(exit, l.far) - l.near) / l.step - l.phase;
+            smaller(cube_exit(origin.x, per.x, g.low.x, g.units_per_cell.x, b.x, reach),
+                    cube_exit(origin.y, per.y, g.low.y, g.units_per_cell.y, b.y, reach)),
+            cube_exit(origin.z, per.z, g.low.z, g.units_per_cell.z, b.z, reach));
+        const float ahead = (smaller(exit, l.far) - l.near) * per_step - l.phase;
         const int32_t guess = (int32_t)smaller(ahead, (float)kLastStep);
         if (guess <= k) continue;
         const Vec3 q = along(origin, direction, lattice_distance(l, guess));

@@ -91,8 +91,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "too many": (lambda: marching(count=2**31 - 1), r"fewer than 2\*\*31 samples"),
     "state": (lambda: marching(state=MarchState.start(3)), r"state.cursor: expected int32 \(2,\)"),
     "box": (
-        lambda: box_interval(np.zeros(3, F32), UNIT, scenes.HIGH, scenes.LOW, 0.1),
-        "bounds|directions",
+        lambda: box_interval(np.zeros(3, F32), np.ones((2, 3), F32), (0, 0, 0), (1, 1, 0), 0.1),
+        r"bounds: expected a minimum below .*\(1, 1, 0\)",
     ),
     "upside-down box": (
         lambda: Occupancy.from_bits(FULL.bits, 4, scenes.HIGH, scenes.LOW),
