@@ -1,1 +1,1 @@
-"""The built-in avatar: a procedural head filmed as a training video, and synthetic speech for it."""
+"""The built-in avatar: a procedural head, filmed for training, and synthetic speech for it."""

@@ -16,8 +16,11 @@ from .landmarks import LandmarkModel
 from .parameters import INDEX
 from .pieces import Piece, all_pieces
 from .sculpture import VOXEL, Sculpture
+from .shapes import jit
 
 HEAD_LAYER, TORSO_LAYER = 1, 2
+
+_TORSO_FOLLOWS = 0.35  # share of the head's shift
 
 
 def _sculpted_pieces(sculpture: Sculpture) -> list[Piece]:
@@ -160,8 +163,19 @@ class HeadRig:
 
         The neck twists between head and torso, and the torso follows a third of the head's shift.
         """
-        turn, shift = (a.astype(np.float32) for a in head_motion(pose))
-        centre = np.asarray(pose[:, 3], np.float32) * (1, -1, -1) + np.float32((0, 0, DISTANCE))
-        turned = vertices @ turn.T + centre.astype(np.float32)
-        rest = vertices + np.float32(0.35) * shift
-        return rest + self._follows_head[:, None] * (turned - rest)
+        turn, shift = head_motion(pose)
+        centre = pose[:, 3] * (1.0, -1.0, -1.0) + (0.0, 0.0, DISTANCE)
+        return _stand(vertices, self._follows_head, turn, centre, _TORSO_FOLLOWS * shift)
+
+
+@jit
+def _stand(vertices, weight, turn, centre, torso_shift):
+    """Blend of ``turn @ vertex + centre`` (`weight` 1) and ``vertex + torso_shift`` (0)."""
+    out = np.empty_like(vertices)
+    for i in range(len(vertices)):
+        x, y, z = vertices[i]
+        w = weight[i]
+        for k in range(3):
+            turned = turn[k, 0] * x + turn[k, 1] * y + turn[k, 2] * z + centre[k]
+            out[i, k] = w * turned + (1 - w) * (vertices[i, k] + torso_shift[k])
+    return out
