@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,7 +54,8 @@ def run_command(options: RunOptions) -> None:
     # Cheap checks first, so that a typing error does not cost the loading of an avatar.
     emotion_index(options.emotion)
     checked_intensity(options.intensity)
-    chunks = as_chunks(source)
+    with _without_library_chatter():
+        chunks = list(as_chunks(source))
     with avatars.open(options.engine_dir, threads=options.threads) as avatar:
         session = avatar.session(
             options.emotion, options.intensity, options.seed, size=options.size, idle=options.idle
@@ -85,6 +87,20 @@ def _source(options: RunOptions) -> tuple[str | bytes, str]:
     if options.audio == STANDARD:
         return sys.stdin.buffer.read(), "stdin"
     return options.audio, Path(options.audio).stem or "speech"
+
+
+@contextmanager
+def _without_library_chatter() -> Iterator[None]:
+    """Drop what decoders written in C print on standard error beside the errors they return."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _report_fallbacks(session: Session, strict: bool) -> None:

@@ -171,6 +171,8 @@ class WavefrontHead:
                 live=live,
                 pool=pool,
             )
+            if not len(samples):
+                break  # nothing occupied lies ahead of any ray
             sigmas, geometry = self._density(frame, samples.positions)
             values = geometry if per_ray else self._colour(frame, directions, samples, geometry)
             composite(
