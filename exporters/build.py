@@ -25,12 +25,16 @@ from .runners import TorchRunner
 from .stages import LOADERS, feature_width, latent_width, stage_signatures
 from .tolerances import tolerance
 from .tools import checkpoint_hash, machine, tool_versions
+from .verify import verify_engine_directory
 from .weights import weights_bytes
 
 STAGES_FOLDER = "stages"
 
-Started = Callable[[str], None]
+Started = Callable[[str, int, int], None]
+"""Told the stage that begins, how many are done, and how many there are."""
+
 Finished = Callable[[StageReport], None]
+"""Told what was measured of a stage."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def build_engine_directory(
     checkpoints: Path,
     target: Path,
     options: BuildOptions = BuildOptions(),
-    started: Started = lambda stage: None,
+    started: Started = lambda stage, done, count: None,
     finished: Finished = lambda report: None,
 ) -> tuple[StageReport, ...]:
     """Export every stage, compare it with PyTorch, and put the directory in place if all agree.
@@ -62,8 +66,7 @@ def build_engine_directory(
     Args:
         checkpoints: a folder that `ReferenceAvatar.load` reads.
         target: the engine directory; one that stands there is replaced only on success.
-        started: called with a stage's name before it is exported.
-        finished: called with what was measured of it.
+        started, finished: called before and after each stage.
 
     Raises:
         BadCheckpoint: the checkpoints cannot be read.
@@ -93,6 +96,8 @@ def build_engine_directory(
         manifest = _manifest(avatar, checkpoints, fresh, wanted, reports)
         (fresh / MANIFEST_FILE).write_bytes(manifest.to_bytes())
         _write_reports(fresh / REPORTS_FOLDER, manifest, reports, options.command)
+        # What was written is read back as every user will read it.
+        verify_engine_directory(fresh, options.threads)
     return reports
 
 
@@ -114,7 +119,7 @@ def _export_stages(
     """Write ``<stage>.onnx`` into ``folder``; give the reports and the answers to keep."""
     reports, kept = [], {}
     for stage, signature in wanted.items():
-        started(stage)
+        started(stage, len(reports), len(wanted))
         begun = time.perf_counter()
         module = LOADERS[stage](avatar).eval()
         path = folder / f"{stage}.onnx"

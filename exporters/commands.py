@@ -154,17 +154,18 @@ def _checkpoints(given: Path | None) -> Iterator[Path]:
 @contextmanager
 def _progress(console: Console) -> Iterator[tuple[Started, Finished]]:
     """Callbacks that show the stage at work and print a line for each that is done."""
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    shown = console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
         task = bar.add_task("reading checkpoints", total=None)
 
-        def started(stage: str) -> None:
-            bar.update(task, description=f"exporting {stage}")
+        def started(stage: str, done: int, count: int) -> None:
+            bar.update(task, description=f"exporting {stage}", completed=done, total=count)
 
         def finished(report: StageReport) -> None:
-            _line(bar.console, report.line(_WIDTH))
+            _line(console, report.line(_WIDTH))
 
         yield started, finished
 

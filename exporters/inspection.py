@@ -57,38 +57,35 @@ def multiply_adds(manifest: Manifest) -> dict[str, int]:
 
 def print_inspection(found: dict[str, Any], console: Console) -> None:
     """Show what `inspect_engine_directory` found as tables."""
+    from rich.markup import escape
     from rich.table import Table
 
     manifest = found["manifest"]
-    console.print(f"[bold]{manifest['name']}[/bold]: {shown_size(found['size_bytes'])}")
-    stages = Table(title="Stages", title_justify="left")
-    for column, side in (
-        ("stage", "left"),
-        ("inputs", "left"),
-        ("outputs", "left"),
-        ("precision", "left"),
-        ("rel. L2", "right"),
-        ("tolerance", "right"),
-        ("size", "right"),
-    ):
-        stages.add_column(column, justify=side)  # type: ignore[arg-type]
+    console.print(f"{manifest['name']}: {shown_size(found['size_bytes'])}", markup=False)
+    stages = Table("stage", "precision", title="Stages", title_justify="left")
+    for column in ("rel. L2", "tolerance", "size"):
+        stages.add_column(column, justify="right")
+    tensors = Table(title="Tensors", title_justify="left")
+    tensors.add_column("stage", no_wrap=True)
+    tensors.add_column("inputs", overflow="fold")
+    tensors.add_column("outputs", overflow="fold")
     for name in stage_order(manifest["stages"]):
         stage = manifest["stages"][name]
         stages.add_row(
-            name,
-            _tensors(stage["inputs"]),
-            _tensors(stage["outputs"]),
-            stage["precision"],
+            escape(name),
+            escape(stage["precision"]),
             f"{stage['error']['relative_l2']:.1e}",
             f"{stage['error']['tolerance']:.0e}",
             shown_size(manifest["files"][stage["file"]]["size"]),
         )
-    console.print(stages)
+        tensors.add_row(*map(escape, (name, _tensors(stage["inputs"]), _tensors(stage["outputs"]))))
+    console.print(stages, tensors)
     facts = Table(show_header=False, title="Avatar", title_justify="left")
     facts.add_column(style="bold")
     facts.add_column(overflow="fold")
-    for fact in _facts(found):
-        facts.add_row(*fact)
+    for name, value in _facts(found):
+        # Brackets in a licence text are no markup.
+        facts.add_row(name, escape(value))
     console.print(facts)
 
 

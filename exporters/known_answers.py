@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save
 
 from ..contract.engine_directory import file_path
 from ..contract.errors import BadEngineDirectory
-from ..contract.manifest import REBUILD
+from ..contract.manifest import REBUILD, Manifest
 from ..contract.stages import Signature
 from ..runtime.backends.protocol import Array, Runner
 from .compare import OutputDifference, difference
@@ -53,14 +53,16 @@ def to_bytes(kept: Mapping[str, Array]) -> bytes:
     return save(dict(kept))
 
 
-def load(folder: Path) -> dict[str, Array]:
-    """Read a directory's known answers.
+def load(folder: Path, manifest: Manifest) -> dict[str, Array]:
+    """Read a directory's known answers; its hashes have been checked.
 
     Raises:
         BadEngineDirectory: there are none, or the file cannot be read.
     """
     path = file_path(folder, KNOWN_ANSWERS_FILE)
     try:
+        if KNOWN_ANSWERS_FILE not in manifest.files:
+            raise FileNotFoundError("no such file in the manifest")
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise BadEngineDirectory(
