@@ -1,0 +1,104 @@
+"""What the documents say to type works: every line, in a folder with the files they speak of."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.speech import spoken
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+SLOW = ("python3 -m venv", "emogene-train")
+"""README's two commands, which .ci/run runs as they stand, and training, which its own tests run."""
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Fenced blocks of all documents as (document, text)."""
+    pattern = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return [(d.name, text) for d in DOCUMENTS for text in pattern.findall(d.read_text())]
+
+
+COMMANDS = [
+    (name, line.split("  #")[0].strip())
+    for name, text in blocks("sh")
+    for line in text.splitlines()
+    if line.strip() and not line.startswith(SLOW)
+]
+
+
+@pytest.fixture(scope="module")
+def folder(
+    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: Path, tiny_engines: Path
+) -> Path:
+    """``speech.wav``, ``speech.mp3``, ``checkpoints/`` and ``e/``, as the documents assume."""
+    import soundfile
+
+    made = tmp_path_factory.mktemp("documents")
+    speech = spoken("Hello.")
+    soundfile.write(made / "speech.wav", speech, 16_000)
+    soundfile.write(made / "speech.mp3", speech, 16_000)
+    shutil.copytree(tiny_checkpoints, made / "checkpoints")
+    shutil.copytree(tiny_engines, made / "e")
+    (made / "benchmarks").symlink_to(ROOT / "benchmarks")
+    return made
+
+
+@pytest.mark.parametrize(("document", "command"), COMMANDS)
+def test_command(document: str, command: str, folder: Path) -> None:
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    if command.startswith("python -m benchmarks"):
+        command += " --checkpoints checkpoints --engine-dir e --budget 0 --seconds 0.2"
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env=os.environ | {"PATH": programs},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{document}: {command}\n{done.stderr.decode()}"
+
+
+@pytest.mark.parametrize(("document", "text"), blocks("python"))
+def test_program(document: str, text: str, folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{document}:\n{done.stderr}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+    missing = [t for t in targets if not (document.parent / t).exists()]
+    assert not missing, missing
+
+
+def test_training_commands_exist() -> None:
+    """Lines with ``emogene-train`` name commands and options that its help knows."""
+    lines = [
+        line.split("  #")[0].split()
+        for _, text in blocks("sh")
+        for line in text.splitlines()
+        if line.startswith("emogene-train")
+    ]
+    assert lines
+    for program, command, *rest in lines:
+        done = subprocess.run(
+            [Path(sys.executable).with_name(program), command, "--help"],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"COLUMNS": "200"},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        options = [word for word in rest if word.startswith("-")]
+        assert all(option in done.stdout for option in options), (rest, done.stdout)
