@@ -116,8 +116,7 @@ class Session:
             )
         if samples.ndim == 1 and not len(samples):
             return
-        # A copy: the caller may use its buffer again.
-        converted = np.array(load(samples), np.float32)
+        converted = load(samples)  # a copy: the caller may use its buffer again
         limit = self._profile.max_stored_seconds * SAMPLE_RATE
         stored = sum(u.samples for u in self._utterances)
         if stored + len(converted) > limit:

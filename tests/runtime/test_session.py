@@ -25,7 +25,7 @@ SHORT_HOPS = replace(OFFLINE, name="short hops", hop=8, clip_seconds=1)
 """`OFFLINE` with borders so close that short audio crosses them all."""
 
 
-@pytest.mark.parametrize(("profile", "examples"), [(OFFLINE, 25), (SHORT_HOPS, 25)])
+@pytest.mark.parametrize(("profile", "examples"), [(OFFLINE, 40), (SHORT_HOPS, 40)])
 def test_the_law(avatar: emogene.Avatar, speech: Samples, profile: Profile, examples: int) -> None:
     check_law(
         lambda seed, emotion: avatar.session(emotion, seed=seed, profile=profile, size=SIZE),
