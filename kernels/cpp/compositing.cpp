@@ -71,7 +71,8 @@ extern "C" void emogene_composite_backward(const emogene_composite* samples, int
             const float share = left * grad_opacity[ray];
             for (int32_t i = first; i < s; ++i) {
                 const float e = grad_sigmas[i];
-                later -= static_cast<double>(absorb(samples->sigmas[i], samples->step, &passed)) * e;
+                const double weight = absorb(samples->sigmas[i], samples->step, &passed);
+                later -= weight * e;
                 grad_sigmas[i] = samples->step * (passed * e - static_cast<float>(later) + share);
             }
         }

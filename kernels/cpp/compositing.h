@@ -1,5 +1,5 @@
-// One sample's share of a ray (paper Eq. 6-7): C(r) = sum w c with w = T (1 - exp(-sigma dt)) and T the
-// product of exp(-sigma dt) over the samples before it.
+// One sample's share of a ray (paper Eq. 6-7): C(r) = sum w c with w = T (1 - exp(-sigma dt)) and T
+// the product of exp(-sigma dt) over the samples before it.
 #pragma once
 
 #include "exponential.h"

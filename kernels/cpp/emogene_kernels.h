@@ -1,9 +1,10 @@
 /* The kernels' C ABI.
  *
- * Arrays are dense, row-major, owned by the caller; `const` ones are only read. Sizes are checked by
- * the caller. No function keeps a pointer after it returns, throws, prints or aborts. All may be
- * called from several threads at once. `pool` may be NULL: the calling thread then works alone; the
- * results are the same. Optional arrays are NULL when absent. Float is IEEE binary32.
+ * Arrays are dense, row-major, owned by the caller; `const` ones are only read. Sizes and indices
+ * are checked by the caller. No function keeps a pointer after it returns, throws, prints or
+ * aborts. All may be called from several threads at once. `pool` may be NULL: the calling thread
+ * then works alone; the results are the same. Optional arrays are NULL when absent. Float is IEEE
+ * binary32.
  *
  * A change to this file that an old caller would not survive raises EMOGENE_KERNELS_ABI.
  */
@@ -47,8 +48,8 @@ typedef struct {
     float low[3], high[3];
 } emogene_box;
 
-/* Rays through the centres of pixels (row * size + column). Without `frames`: one pose (3, 4) and one
- * origin (3). With frames (n): poses (frames, 3, 4) and origins (n, 3). */
+/* Rays through the centres of pixels (row * size + column). Without `frames`: one pose (3, 4) and
+ * one origin (3). With frames (n): poses (frames, 3, 4) and origins (n, 3). */
 EMOGENE_API void emogene_camera_rays(const float* poses, const emogene_camera* camera,
                                      const int32_t* pixels, const int32_t* frames, int64_t n,
                                      float* origins, float* directions, emogene_pool* pool);
@@ -109,15 +110,16 @@ typedef struct {
     const float* phases;     /* (rays) or NULL */
 } emogene_rays;
 
-/* Goes on along each of the rays live (n). `cursor` (rays) is the lattice index a ray goes on at, -1
- * once it is done; `taken` (rays) the samples it got so far. Both are brought up to date. Samples are
- * packed ray after ray: entry i of live has samples offsets[i] to offsets[i + 1]. Returns their
- * number; positions, distances and rays must have room for n * count of them. */
+/* Goes on along each of the rays live (n). `cursor` (rays) is the lattice index a ray goes on at,
+ * -1 once it is done; `taken` (rays) the samples it got so far. Both are brought up to date.
+ * Samples are packed ray after ray: entry i of live has samples offsets[i] to offsets[i + 1].
+ * Returns their number; positions, distances and rays must have room for n * count of them. */
 EMOGENE_API int64_t emogene_march_rays(const emogene_rays* rays, const int32_t* live, int64_t n,
                                        const emogene_occupancy* occupancy,
-                                       const emogene_march* options, int32_t* cursor, int32_t* taken,
-                                       float* positions, float* distances, int32_t* sample_rays,
-                                       int32_t* offsets, emogene_pool* pool);
+                                       const emogene_march* options, int32_t* cursor,
+                                       int32_t* taken, float* positions, float* distances,
+                                       int32_t* sample_rays, int32_t* offsets,
+                                       emogene_pool* pool);
 
 /* ---- grids ---------------------------------------------------------------------------------- */
 
@@ -198,7 +200,8 @@ typedef struct {
 } emogene_composite;
 
 /* Goes on with the rays live (n) (NULL: rays 0 to n - 1): transmittance (rays) is lowered, channels
- * (rays, C) and used (rays) are added to; weights (samples) are written, 0 after a ray has stopped. */
+ * (rays, C) and used (rays) are added to; weights (samples) are written, 0 for what
+ * comes after a ray has stopped. */
 EMOGENE_API void emogene_composite_rays(const emogene_composite* samples, const int32_t* live,
                                         int64_t n, float* transmittance, float* channels,
                                         int32_t* used, float* weights, emogene_pool* pool);

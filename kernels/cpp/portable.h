@@ -1,5 +1,5 @@
-// What g++ and NVRTC need to compile the same arithmetic: the headers beside this one hold all of it
-// and include nothing else of the host.
+// What g++ and NVRTC need to compile the same arithmetic. The headers named after operations hold
+// all of it and include nothing else.
 #pragma once
 
 #if defined(__CUDACC__)

@@ -9,7 +9,7 @@ struct Pinhole {
     float focal, cx, cy;  // pixels
 };
 
-// The camera's place in head space: -R^T t, for a pose [R | t] that is camera-from-head, row by row.
+// The camera's place in head space: -R^T t, for a camera-from-head pose [R | t], row by row.
 EMOGENE_HD Vec3 camera_centre(const float* pose) {
     const float* r = pose;
     const float tx = pose[3], ty = pose[7], tz = pose[11];

@@ -72,7 +72,7 @@ EMOGENE_HD float reciprocal(float direction) {
     return direction == 0.0f ? 3.0e38f : 1.0f / direction;
 }
 
-// About the distance along one axis to the exit of the cube of blocks within `reach` - 1 of `block`.
+// About the distance along an axis to the exit of the cube of blocks within `reach` - 1 of `block`.
 EMOGENE_HD float cube_exit(float origin, float per_direction, float low, float units_per_cell,
                            int block, int reach) {
     const int face = (per_direction > 0.0f ? block + reach : block - reach + 1) * kBlock;

@@ -81,6 +81,26 @@ def test_march_through_one_cell_of_a_box() -> None:
     assert state.taken[0] == 5
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_march_leaps_no_further_than_empty_space_reaches(sign: int) -> None:
+    """A lattice point exactly on the face where the set cell begins is not leapt over."""
+    cells = np.zeros((32, 32, 32), np.bool_)
+    cells[1, 1, 12] = cells[1, 1, 19] = True
+    occupancy = Occupancy.from_cells(cells, (0, 0, 0), (32, 32, 32))
+    assert occupancy.distance[0, 0, 0] == 3
+    x = -4 if sign > 0 else 36
+    samples = march(
+        np.float32([x, 1.5, 1.5]),
+        np.float32([[sign, 0, 0]]),
+        np.float32([4]),
+        np.float32([36]),
+        occupancy,
+        MarchSpec(1.0, 0.0, 0.05, 100, 32),
+        MarchState.start(1),
+    )
+    np.testing.assert_array_equal(samples.positions[:, 0], [12, 19] if sign > 0 else [19, 12])
+
+
 def test_march_ends_though_a_ray_does_not() -> None:
     empty = Occupancy.from_cells(np.zeros((8, 8, 8), np.bool_), *CUBE)
     state = MarchState.start(1)
