@@ -63,7 +63,20 @@ def load_engine_directory(path: str | os.PathLike[str] | None, threads: int) -> 
     Raises:
         BadEngineDirectory: it is missing, damaged, or does not fit this version.
     """
-    folder = demo_directory() if path is None else Path(path)
+    if path is not None:
+        return _load(Path(path), threads)
+    try:
+        return _load(demo_directory(), threads)
+    except BadEngineDirectory as error:
+        raise BadEngineDirectory(
+            error.thing,
+            expected=error.expected,
+            found=error.found,
+            remedy="the built-in avatar is damaged: install emogene again",
+        ) from None
+
+
+def _load(folder: Path, threads: int) -> Loaded:
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     wanted = signatures(

@@ -44,6 +44,7 @@ class RunStatistics:
         return {
             "avatar": avatar.name,
             "backend": ", ".join(sorted(set(avatar.backends.values()))),
+            "backends": avatar.backends,
             "threads": avatar.threads,
             "size": session.size,
             "profile": session.profile.name,

@@ -63,7 +63,7 @@ def _coarsened(cells: Bools) -> Bools:
     padded = np.pad(cells, [(0, -n % _COARSE) for n in cells.shape])
     z, y, x = (n // _COARSE for n in padded.shape)
     blocks = padded.reshape(z, _COARSE, y, _COARSE, x, _COARSE)
-    coarse: Bools = blocks.any(axis=(1, 3, 5))
+    coarse: Bools = np.logical_or.reduce(blocks, axis=(1, 3, 5))
     return coarse
 
 

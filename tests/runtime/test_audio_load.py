@@ -15,12 +15,12 @@ import soundfile
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.speech import spoken
 
 from emogene.contract.errors import BadAudio, BadOption
 from emogene.runtime.audio.load import as_chunks, load
 from emogene.runtime.audio.normalise import normalise
 from emogene.runtime.audio.resample import Resampler
+from tests.speech import spoken
 
 FFMPEG = {"m4a": ("ipod", "aac"), "mka": ("matroska", "aac"), "webm": ("webm", "libopus")}
 LIBSNDFILE = ["wav", "flac", "ogg", "mp3", "aiff"]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.speech import spoken
 
 from emogene.contract.units import SAMPLE_RATE, SAMPLES_PER_FEATURE
 from emogene.runtime.audio.pitch import (
@@ -17,6 +16,7 @@ from emogene.runtime.audio.pitch import (
     pitch,
     pitch_bins,
 )
+from tests.speech import spoken
 
 WOMAN, MAN = "en-us+f3", "en-us"
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.speech import spoken
 
 from emogene.contract.errors import BadOption
 from emogene.contract.units import SAMPLE_RATE, SAMPLES_PER_FRAME
@@ -20,6 +19,7 @@ from emogene.runtime.audio.silence import (
     SilenceJudge,
     speaking,
 )
+from tests.speech import spoken
 
 EARLY, LATE = LEAD + 1, HANGOVER + 3
 """Frames by which speech may begin early and end late: what is held, and what words fade into."""

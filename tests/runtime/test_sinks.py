@@ -11,7 +11,6 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from tests.speech import spoken
 
 from emogene.contract.data import Frame
 from emogene.contract.errors import BadOutput
@@ -19,6 +18,7 @@ from emogene.runtime.png import PngFolder, encode_png
 from emogene.runtime.sinks import open_sink
 from emogene.runtime.video import Mp4Writer
 from emogene.runtime.y4m import Y4mFile, y4m_header, y4m_picture
+from tests.speech import spoken
 
 HEIGHT, WIDTH = 31, 45
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.speech import spoken
 
 from emogene.contract.data import Frame
 from emogene.contract.errors import BadOutput
 from emogene.runtime.video import Mp4Writer
+from tests.speech import spoken
 
 HEIGHT, WIDTH = 48, 64
 
