@@ -26,7 +26,7 @@ LENGTHS: dict[str, tuple[int, ...]] = {
 }
 """Lengths at which a stage is compared: the shortest there is, an odd one, one of real size."""
 
-TRACED: dict[str, int] = {"samples": 4_080, "latents": 3, "frames": 5, "points": 6, "pixels": 6}
+TRACED: dict[str, int] = {"samples": 4_080, "latents": 3, "frames": 11, "points": 6, "pixels": 6}
 """Length a stage is traced at: none of `LENGTHS`, so a baked-in length shows at all of them."""
 
 _OUTLIER_EVERY, _OUTLIER_FACTOR = 97, 8.0

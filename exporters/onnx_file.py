@@ -188,7 +188,7 @@ def _check_axes(stage: str, value: onnx.ValueInfoProto, spec: TensorSpec) -> Non
             f"stage {stage}, tensor {spec.name}",
             expected=f"{spec.dtype} {_shown(spec.shape)}",
             found=f"{kind} {_shown(found)} in the traced graph",
-            remedy="a length was baked in: look for int(x.shape[i]) or a Python loop over it",
+            remedy="a length was baked in: look for len(x), int(x.shape[i]) or a loop over it",
         )
 
 

@@ -41,6 +41,13 @@ class Counted(nn.Module):
         return torch.zeros(TRACED["points"], 3) + features.sum()
 
 
+class Measured(nn.Module):
+    """``len`` of a tensor is a Python number: the tracer silently falls back to fixed lengths."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features[:, :3] + features.new_ones(len(features), 1)
+
+
 class Looped(nn.Module):
     """Loops over the varying axis in Python."""
 
@@ -103,7 +110,7 @@ def test_the_same_weights_give_the_same_bytes() -> None:
     assert onnx_bytes("s", module, SEQUENCE) == onnx_bytes("s", module, SEQUENCE)
 
 
-@pytest.mark.parametrize("module", [Counted(), Looped()])
+@pytest.mark.parametrize("module", [Counted(), Measured(), Looped()])
 def test_a_length_that_is_baked_in_is_refused(
     module: nn.Module, capsys: pytest.CaptureFixture[str]
 ) -> None:
