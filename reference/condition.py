@@ -143,7 +143,7 @@ class AttentionCondition(nn.Module):
     def _blink(self, code: Tensor, eye_opening: Tensor | None) -> Tensor:
         """What the eye opening adds to the code, (B, 1, code)."""
         if eye_opening is None:
-            eye_opening = code.new_zeros(len(code))
+            eye_opening = code.new_zeros(code.shape[0])
         added = self.blink_encoder(eye_opening[:, None] * self.blink_embedding.weight)
         return functional.pad(added, (0, self.config.code - self.config.blink))[:, None]
 
