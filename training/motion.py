@@ -26,7 +26,12 @@ from ..contract.landmarks import (
     UPPER_LIP_CENTRE,
 )
 from ..contract.units import FEATURES_PER_FRAME, FRAMES_PER_LATENT
-from ..reference.audio_to_motion import AudioToMotion, AudioToMotionConfig, AudioToMotionInference
+from ..reference.audio_to_motion import (
+    AudioToMotion,
+    AudioToMotionConfig,
+    AudioToMotionInference,
+    Posterior,
+)
 from ..reference.checkpoint import save_network
 from ..reference.demo import demo_audio_to_motion
 from .loop import Loop, LoopConfig, Progress
@@ -60,6 +65,8 @@ class MotionTrainingConfig:
     """Share of the budget over which β rises from 0."""
     free_nats: float = 0.1
     """KL a latent channel may have for nothing, nats a latent step."""
+    bfloat16: bool = True
+    """Convolutions in bfloat16: faster on a CPU that has them, slower on others."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(minutes=4, warmup_steps=50))
     seed: int = 0
 
@@ -97,7 +104,8 @@ def train_motion(
     model.train()
     for _ in loop:
         features, bins, motion = _draw(usable, config, model, loop.rng)
-        losses = motion_losses(model, features, bins, motion, weights, config, loop.fraction)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+            losses = motion_losses(model, features, bins, motion, weights, config, loop.fraction)
         loop.update(losses["loss"])
         if loop.log_due:
             found = evaluate_motion(model, data.held_out[:8])
@@ -136,14 +144,14 @@ def motion_losses(
         fraction: share of the budget spent, 0…1: β's warm-up follows it.
     """
     condition = model.condition(features, bins)
-    posterior = model.encode(motion, condition)
+    posterior = Posterior(*(part.float() for part in model.encode(motion, condition)))
     z = posterior.sample(torch.randn_like(posterior.mean))
     kl = model.kl(posterior, z, condition).mean(dim=(0, 2))
     temperature = config.prior_temperature * torch.rand(len(motion), 1, 1)
     prior = model.prior(temperature * torch.randn_like(z), condition)
     # Both paths in one batch: one pass through the decoder.
     both = model.decode(torch.cat((z, prior)), condition.repeat(2, 1, 1))
-    rebuilt, guessed = both.chunk(2)
+    rebuilt, guessed = both.float().chunk(2)
     parts = {
         "rebuilt": _error(rebuilt, motion, weights, config.velocity_weight),
         "guessed": _error(guessed, motion, weights, config.velocity_weight),
