@@ -24,7 +24,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -252,22 +251,6 @@ def truncate_rows(path: Path, step: int) -> None:
     kept = [row for row in rows if int(row[0]) <= step]
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([header, *kept])
-
-
-@contextmanager
-def rich_progress(title: str) -> Iterator[Progress]:
-    """A progress bar on the terminal, as the callable that `train_x(…, progress=…)` takes."""
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Bar(*columns, TextColumn("{task.fields[text]}")) as bar:
-        task = bar.add_task(title, total=1.0, text="")
-
-        def report(fraction: float, text: str) -> None:
-            bar.update(task, completed=fraction, text=text)
-
-        yield report
 
 
 def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -14,7 +14,6 @@ from emogene.training.loop import (
     Loop,
     LoopConfig,
     cosine_rate,
-    rich_progress,
     write_atomically,
 )
 
@@ -119,5 +118,3 @@ def test_progress_is_told_the_fraction(tmp_path: Path) -> None:
     told: list[float] = []
     run(start(tmp_path, progress=lambda fraction, text: told.append(fraction)))
     assert told == [pytest.approx(step / 12) for step in range(1, 13)]
-    with rich_progress("training") as report:
-        report(0.5, "half way")
