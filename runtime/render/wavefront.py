@@ -27,11 +27,12 @@ from ..backends.protocol import Runner
 from .region import HeadRegion
 from .rows import run_rows
 
-RAYS_PER_CHUNK = 16_384
+RAYS_PER_CHUNK = 32_768
 """Rays marched together; with SAMPLES_PER_ROUND it bounds the scratch memory."""
 
-SAMPLES_PER_ROUND = 4
-"""Samples a ray takes before it is asked whether it goes on."""
+SAMPLES_PER_ROUND = 2
+"""Samples a ray takes before it is asked whether it goes on. Of 2, 3, 4 and 8 the quickest at 512²:
+most rays end within a few samples, and what is taken beyond the end is thrown away."""
 
 DENSITY_EXPONENT_LIMIT = 15.0
 
