@@ -34,9 +34,7 @@ from .fields.rays import RayBatch, RaySampler, RaySampling
 from .fields.shell import baked_occupancy, surface_shell
 from .fields.statistics import LandmarkStatistics
 from .loop import Loop, LoopConfig, Progress, append_row, save_tensors, truncate_rows
-
-NETWORK = "network"
-"""Folder of the trained module inside a training folder."""
+from .networks import NETWORK
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,8 @@ class HeadTrainingConfig:
     """The shell begins this far in front of the surface."""
     shell_behind: float = 0.07
     """And ends this far behind it."""
+    shell_every: int = 2
+    """It is built from each this-many-th frame."""
     cut_behind: float = 0.075
     """Samples farther than this behind the surface are not taken."""
     front_weight: float = 0.03
@@ -154,7 +154,8 @@ class HeadTrainer:
         if spec.displacement is not None:
             head.displacement.rest.copy_(torch.from_numpy(self.statistics.rest.copy()))
             head.displacement.falloff.copy_(torch.from_numpy(demo_falloff()))
-        shell = surface_shell(film, spec, config.shell_before, config.shell_behind)
+        every = config.shell_every
+        shell = surface_shell(film, spec, config.shell_before, config.shell_behind, every)
         head.occupancy.copy_(torch.from_numpy(pack_cells(shell)))
         self.fast = FastHead(head, shell)
 

@@ -22,8 +22,8 @@ from .fields.film import Film, Footage
 from .fields.operations import encode, single_thread
 from .fields.statistics import LandmarkStatistics
 from .loop import Loop, LoopConfig, Progress
+from .networks import NETWORK
 
-NETWORK = "network"
 _SMALLEST_POSE_SCALE = 0.02
 _PIXELS_AT_ONCE = 65_536
 
@@ -172,6 +172,9 @@ def torso_mask(film: Film, resolution: int) -> NDArray[np.bool_]:
     cells = np.zeros((resolution, resolution), bool)
     row, column = np.nonzero(touched)
     cells[row * resolution // size, column * resolution // size] = True
+    # Where cells are smaller than pixels, every cell inside a touched pixel counts.
+    centres = (2 * np.arange(resolution) + 1) * size // (2 * resolution)
+    cells |= touched[np.ix_(centres, centres)]
     padded = np.pad(cells, 1)
     side = range(3)
     return np.any(

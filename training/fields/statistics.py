@@ -16,6 +16,9 @@ Float32 = NDArray[np.float32]
 SMALLEST_SCALE = 0.03
 """Head-space units. A landmark that hardly moves must not turn its noise into a signal."""
 
+SMALLEST_MARGIN = 0.005
+"""Head-space units. The networks upstream place even a rigid landmark only roughly."""
+
 
 @dataclass(frozen=True)
 class LandmarkStatistics:
@@ -28,10 +31,11 @@ class LandmarkStatistics:
 
     @staticmethod
     def of(landmarks: Float32, slack: float = 0.1) -> LandmarkStatistics:
-        """From (N, 68, 3) landmarks; `low` and `high` leave `slack` of the range on either side."""
+        """From (N, 68, 3) landmarks; `low` and `high` leave `slack` of the range on either side,
+        and at least `SMALLEST_MARGIN`."""
         flat = landmarks.reshape(-1, FLAT)
         low, high = flat.min(0), flat.max(0)
-        margin = slack * (high - low)
+        margin = np.maximum(slack * (high - low), SMALLEST_MARGIN)
         scale = np.maximum(flat.std(0), SMALLEST_SCALE)
         values = (flat.mean(0), scale, low - margin, high + margin)
         return LandmarkStatistics(*(value.astype(np.float32) for value in values))
