@@ -125,7 +125,7 @@ class Avatar:
         """
         profile = find_profile(profile)
         seed = checked_seed(seed)
-        renderer = self._renderer(self.size if size is None else size, profile.transmittance)
+        renderer = self.renderer(size, profile.transmittance)
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
         track = build_idle_track(weights[POSES], manifest.idle, idle, seed)
         parts = SessionParts(
@@ -176,6 +176,37 @@ class Avatar:
 
         return frames()
 
+    def renderer(
+        self, size: int | None = None, transmittance: float = OFFLINE.transmittance
+    ) -> Renderer:
+        """The renderer for a size, made once: condition and pose in, picture out.
+
+        Args:
+            size: side of the pictures, pixels; None is the avatar's own.
+            transmittance: a ray ends once less than this share of light comes through.
+
+        Raises:
+            BadOption: ``size`` is out of range.
+            SessionMisuse: the avatar is closed.
+        """
+        size = self.size if size is None else size
+        if not (isinstance(size, int) and 1 <= size <= MAX_SIZE):
+            raise BadOption(
+                "size", expected=f"a whole number of pixels from 1 to {MAX_SIZE}", found=str(size)
+            )
+        with self._lock:
+            if self._closed:
+                raise SessionMisuse(
+                    f"avatar {self.name}",
+                    expected="an open avatar",
+                    found="a closed one",
+                    remedy="open it again with emogene.open",
+                )
+            key = (size, transmittance)
+            if key not in self._renderers:
+                self._renderers[key] = self._build_renderer(size, transmittance)
+            return self._renderers[key]
+
     def close(self) -> None:
         """Free its networks and threads; twice is fine."""
         with self._lock:
@@ -195,25 +226,6 @@ class Avatar:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _renderer(self, size: int, transmittance: float) -> Renderer:
-        """The renderer for a size, made once."""
-        if not (isinstance(size, int) and 1 <= size <= MAX_SIZE):
-            raise BadOption(
-                "size", expected=f"a whole number of pixels from 1 to {MAX_SIZE}", found=str(size)
-            )
-        with self._lock:
-            if self._closed:
-                raise SessionMisuse(
-                    f"avatar {self.name}",
-                    expected="an open avatar",
-                    found="a closed one",
-                    remedy="open it again with emogene.open",
-                )
-            key = (size, transmittance)
-            if key not in self._renderers:
-                self._renderers[key] = self._build_renderer(size, transmittance)
-            return self._renderers[key]
 
     def _build_renderer(self, size: int, transmittance: float) -> Renderer:
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners

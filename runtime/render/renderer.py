@@ -47,13 +47,14 @@ class Renderer:
         pool: ThreadPool,
     ) -> None:
         self._head, self._torso, self._pool = head, torso, pool
-        self._background = np.ascontiguousarray(background.reshape(-1, 3))
+        self._behind = np.ascontiguousarray(background.reshape(-1, 3))
+        self.background = background
         self.camera = camera
 
     def render(self, condition: Condition, pose: Float32) -> Picture:
         """One picture of one frame's condition (F = 1) and pose (3, 4)."""
         head = self._head.render(condition, pose, self.camera)
         torso = self._torso.render(condition, pose, head)
-        blended = image.blend(head.colour, head.opacity, torso, self._background, pool=self._pool)
+        blended = image.blend(head.colour, head.opacity, torso, self._behind, pool=self._pool)
         size = self.camera.size
         return Picture(blended.reshape(size, size, 3), head.samples / max(1, head.rays))
