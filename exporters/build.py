@@ -30,6 +30,8 @@ from .weights import weights_bytes
 
 STAGES_FOLDER = "stages"
 
+COMMAND = "emogene-export build-engines CHECKPOINTS -o DIRECTORY"
+
 Started = Callable[[str, int, int], None]
 """Told the stage that begins, how many are done, and how many there are."""
 
@@ -45,13 +47,14 @@ class BuildOptions:
         only: stages to export and compare; nothing is written then. Empty means the directory.
         force: replace a directory that holds another avatar.
         threads: threads ONNX Runtime may use for comparing.
-        command: how to call this build again, for messages and the report.
+        command: how to call this build again, for messages. The report keeps no paths of the
+            machine it was made on.
     """
 
     only: tuple[str, ...] = ()
     force: bool = False
     threads: int = 1
-    command: str = "emogene-export build-engines CHECKPOINTS -o DIRECTORY"
+    command: str = COMMAND
 
 
 def build_engine_directory(
@@ -95,7 +98,7 @@ def build_engine_directory(
         (fresh / LICENCE_FILE).write_text(avatar.licence, "utf-8")
         manifest = _manifest(avatar, checkpoints, fresh, wanted, reports)
         (fresh / MANIFEST_FILE).write_bytes(manifest.to_bytes())
-        _write_reports(fresh / REPORTS_FOLDER, manifest, reports, options.command)
+        _write_reports(fresh / REPORTS_FOLDER, manifest, reports)
         # What was written is read back as every user will read it.
         verify_engine_directory(fresh, options.threads)
     return reports
@@ -117,7 +120,8 @@ def _export_stages(
     finished: Finished,
 ) -> tuple[tuple[StageReport, ...], dict[str, Array]]:
     """Write ``<stage>.onnx`` into ``folder``; give the reports and the answers to keep."""
-    reports, kept = [], {}
+    reports: list[StageReport] = []
+    kept: dict[str, Array] = {}
     for stage, signature in wanted.items():
         started(stage, len(reports), len(wanted))
         begun = time.perf_counter()
@@ -214,15 +218,13 @@ def _manifest(
     )
 
 
-def _write_reports(
-    folder: Path, manifest: Manifest, reports: Sequence[StageReport], command: str
-) -> None:
+def _write_reports(folder: Path, manifest: Manifest, reports: Sequence[StageReport]) -> None:
     context = {
         "avatar": manifest.name,
         "checkpoint": manifest.checkpoint,
         "tools": dict(manifest.tools),
         "machine": dict(machine()),
-        "command": command,
+        "command": COMMAND,
     }
     folder.mkdir()
     (folder / REPORT_JSON).write_bytes(report_json(reports, context))

@@ -7,6 +7,7 @@ processor changes a bit of them: a directory can keep expected outputs and leave
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,7 @@ def example_inputs(stage: str, signature: Signature, length: int) -> dict[str, N
 def _tensor(key: str, spec: TensorSpec, symbol: str, length: int) -> NDArray[np.generic]:
     shape = resolved(spec.shape, symbol, length)
     count = int(np.prod(shape))
+    made: NDArray[Any]
     if spec.name == "pitch_bins":
         made = FIRST_PITCH_BIN + _integers(key, count, LAST_PITCH_BIN - FIRST_PITCH_BIN + 1)
     elif spec.name == "emotion":
@@ -77,4 +79,4 @@ def _integers(key: str, count: int, bound: int) -> NDArray[np.int64]:
 
 
 def _uniform(key: str, count: int) -> NDArray[np.float64]:
-    return (_bits(key, count) + 0.5) / 65_536.0
+    return (_bits(key, count).astype(np.float64) + 0.5) / 65_536.0

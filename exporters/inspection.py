@@ -140,9 +140,9 @@ def _tensors(tensors: list[dict[str, Any]]) -> str:
 
 def stage_order(names: Iterable[str]) -> list[str]:
     """Stages as a frame goes through them; ones this version does not know come last."""
-    known = {name: i for i, name in enumerate(REQUIRED_STAGES)}
-    known[AMBIENT] = known[CONDITION]
-    return sorted(names, key=lambda n: (known.get(n, len(known)), n != CONDITION, n))
+    order = list(REQUIRED_STAGES)
+    order.insert(order.index(CONDITION) + 1, AMBIENT)
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 
 def _poses_and_occupancy(path: Path) -> tuple[int, float]:

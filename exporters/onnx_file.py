@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import onnx
 import torch
@@ -114,7 +114,7 @@ def _without_weight_norm(module: nn.Module) -> nn.Module:
             # edits the class.
             kind = type(child)
             child.__class__ = type(kind.__name__, kind.__bases__, dict(kind.__dict__))
-            for name in list(child.parametrizations):
+            for name in list(cast(nn.ModuleDict, child.parametrizations)):
                 parametrize.remove_parametrizations(child, name)
     return fold_weight_norm(module)
 

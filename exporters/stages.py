@@ -25,7 +25,8 @@ class HubertFromAvatar(nn.Module):
         self.encoder = avatar.speech
 
     def forward(self, samples: Tensor) -> Tensor:
-        return self.encoder(samples)
+        features: Tensor = self.encoder(samples)
+        return features
 
 
 class AudioToMotionFromAvatar(AudioToMotionInference):
@@ -43,7 +44,8 @@ class DeformationFromAvatar(nn.Module):
         self.deformation = avatar.deformation
 
     def forward(self, neutral: Tensor, emotion: Tensor) -> Tensor:
-        return self.deformation(neutral, emotion)
+        delta: Tensor = self.deformation(neutral, emotion)
+        return delta
 
 
 class ConditionFromAvatar(nn.Module):
@@ -64,7 +66,10 @@ class AmbientFromAvatar(nn.Module):
 
     def __init__(self, avatar: ReferenceAvatar) -> None:
         super().__init__()
-        self.mlp = avatar.head.get_submodule(avatar.head.spec.ambient.name)
+        spec = avatar.head.spec.ambient
+        if spec is None:
+            raise ValueError("a field without an ambient grid has no such stage")
+        self.mlp = avatar.head.get_submodule(spec.name)
 
     def forward(self, features: Tensor, bias: Tensor) -> Tensor:
         return torch.tanh(self.mlp(features, bias))
@@ -78,7 +83,8 @@ class DensityFromAvatar(nn.Module):
         self.mlp = avatar.head.get_submodule(avatar.head.spec.density.name)
 
     def forward(self, features: Tensor, bias: Tensor) -> Tensor:
-        return self.mlp(features, bias)
+        raw: Tensor = self.mlp(features, bias)
+        return raw
 
 
 class ColourFromAvatar(nn.Module):

@@ -54,7 +54,7 @@ def test_build_verify_and_inspect(
     assert f"{target}: 9 stages" in lines[9]
     assert f"emogene-run --engine-dir {target} AUDIO" in lines[10]
     report = json.loads((target / "reports" / "report.json").read_text())
-    assert report["command"] == f"emogene-export build-engines {tiny_checkpoints} -o {target}"
+    assert report["command"] == "emogene-export build-engines CHECKPOINTS -o DIRECTORY"
 
     assert call("verify", target) == 0
     assert len(capsys.readouterr().out.splitlines()) == 10
