@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from emogene.training.demo.checkpoints import demo_checkpoints
 from rich.console import Console
 from rich.table import Table
 
+from emogene.exporters.built_in import checkpoints_folder
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.runtime.avatar import available_threads
 from emogene.runtime.command_line import run
@@ -49,7 +49,7 @@ def latency(
     """Latency of every stage and of whole frames, PyTorch beside the runtime, in one run."""
     count = threads or available_threads()
     console = Console()
-    with demo_checkpoints(checkpoints) as folder:
+    with checkpoints_folder(checkpoints) as folder:
         reference = ReferenceAvatar.load(folder)
     loaded = load_engine_directory(engine_dir, count)
     console.print("stages …")

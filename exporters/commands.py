@@ -9,14 +9,14 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from ..contract.errors import MissingExtra, Unavailable
+from ..contract.errors import MissingExtra
 from ..runtime.command_line import run
+from .built_in import checkpoints_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,7 +79,7 @@ def build_engines(
     )
     console = _console()
     begun = time.perf_counter()
-    with _checkpoints(checkpoints) as folder, _progress(console) as (started, finished):
+    with checkpoints_folder(checkpoints) as folder, _progress(console) as (started, finished):
         reports = build_engine_directory(folder, output, options, started, finished)
     spent = f"in {time.perf_counter() - begun:.1f} s"
     if options.only:
@@ -130,25 +130,6 @@ def verify(directory: EngineDirectory, as_json: AsJson = False) -> None:
 
 _WIDTH = 15
 """Of the longest stage name."""
-
-
-@contextmanager
-def _checkpoints(given: Path | None) -> Iterator[Path]:
-    """The folder to export: the given one, or the one that comes with the package."""
-    if given is not None:
-        yield given
-        return
-    package = f"{__package__.rpartition('.')[0]}.training"
-    built_in = resources.files(package) / "data" / "checkpoints"
-    if not built_in.is_dir():
-        raise Unavailable(
-            "the built-in avatar's checkpoints",
-            expected="them in the installed package",
-            found="none",
-            remedy="name a folder, which `emogene-train demo -o CHECKPOINTS` makes",
-        )
-    with resources.as_file(built_in) as folder:
-        yield folder
 
 
 @contextmanager

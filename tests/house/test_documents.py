@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 SLOW = ("python3 -m venv", "emogene-train")
-"""README's two commands, which .ci/run runs as they stand, and training, which its own tests run."""
+"""README's two commands, which .ci/run runs as they stand, and training, tested elsewhere."""
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
