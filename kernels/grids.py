@@ -157,16 +157,16 @@ def _row_stride(out: Float32, rows: int, width: int) -> int:
         out.dtype != np.float32
         or out.shape != (rows, width)
         or not out.flags.writeable
-        or (width > 1 and out.strides[1] != 4)
-        or out.strides[0] % 4
-        or out.strides[0] < 4 * width
+        # NumPy gives arrays without elements strides of 0.
+        or (out.size and width > 1 and out.strides[1] != 4)
+        or (out.size and (out.strides[0] % 4 or out.strides[0] < 4 * width))
     ):
         raise BadOption(
             "out",
             expected=f"writeable float32 ({rows}, {width}) whose columns lie side by side",
             found=f"{out.dtype.name} {out.shape}, strides {out.strides}",
         )
-    return out.strides[0] // 4
+    return out.strides[0] // 4 if out.size else width
 
 
 def _grid(grid: GridSpec) -> _Grid:

@@ -140,3 +140,16 @@ def test_torso_gradients_equal_the_reference() -> None:
         results.append((rgba, *torch.autograd.grad(rgba.square().sum(), list(torso.parameters()))))
     for plain, fast in zip(*results, strict=True):
         torch.testing.assert_close(fast, plain, rtol=1e-3, atol=1e-4)
+
+
+def test_a_batch_that_meets_nothing_is_empty_and_differentiable(film: Film) -> None:
+    head = HeadField(tiny_head())
+    fast = FastHead(head, np.zeros((32, 32, 32), bool))
+    batch = RaySampler(film, RaySampling(rays=64, frames=2)).draw(np.random.default_rng(1))
+    landmarks = film.landmarks[batch.film_frames]
+    condition = fast.condition(LandmarkStatistics.of(film.landmarks).windows(landmarks), landmarks)
+    rays = fast.span(batch.origins, batch.directions, batch.frames)
+    shaded = fast.shade(rays, fast.march(rays), condition)
+    assert len(shaded.weights) == 0
+    assert not shaded.values.any() and not shaded.opacity.any()
+    (shaded.values.sum() + shaded.opacity.sum()).backward()
