@@ -1,0 +1,8 @@
+"""``python -m tests.runtime.golden`` keeps the frames anew, after the avatar was retrained."""
+
+from emogene.runtime.png import encode_png
+
+from . import PICTURE, render
+
+if __name__ == "__main__":
+    PICTURE.write_bytes(encode_png(render()))
