@@ -47,7 +47,7 @@ def test_lips_close_between_open_vowels(lips: str) -> None:
 def test_even_a_short_closure_closes() -> None:
     segments = [PhoneSegment("AA", 0.0, 0.3), PhoneSegment("B", 0.3, 0.35),
                 PhoneSegment("AA", 0.35, 0.6)]  # fmt: skip
-    assert speech_parameters(segments, 0.6, fps=100.0)[:, PRESS].max() > 0.8
+    assert speech_parameters(segments, 0.6, fps=100.0)[:, PRESS].max() > 1.1
 
 
 def test_a_tongue_consonant_takes_its_lips_from_the_vowels() -> None:
@@ -63,7 +63,7 @@ def test_the_track_is_smooth_and_within_its_targets() -> None:
     track = speech_parameters(speech.segments, seconds, fps=100.0)
     targets = np.stack(list(TARGETS.values()))
     assert np.all(track >= targets.min(0) - 1e-5) and np.all(track <= targets.max(0) + 1e-5)
-    assert np.abs(np.diff(track, axis=0)).max() < 0.35  # in 10 ms; a step would be 2
+    assert np.abs(np.diff(track, axis=0)).max() < 0.5  # in 10 ms; a step would be 2
 
 
 def test_time_shifts_with_the_segments() -> None:

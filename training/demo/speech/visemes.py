@@ -32,7 +32,7 @@ def _vector(default: float = 0.0, **values: float) -> NDArray[np.float64]:
 
 TARGETS: Mapping[str, NDArray[np.float64]] = {
     "silence": _vector(press=1.0),
-    "PBM": _vector(press=1.6, jaw=0.02, lodrop=-0.1),
+    "PBM": _vector(press=1.9, jaw=0.02, lodrop=-0.1),
     "FV": _vector(press=0.55, jaw=0.08, lodrop=-0.55, upraise=0.35),
     "TH": _vector(press=-0.2, jaw=0.18),
     "TD": _vector(press=0.0, jaw=0.14, wide=0.15, lodrop=0.2),
@@ -84,7 +84,8 @@ _DIPHTHONGS = {
     "OY": ("OH", "IY"),
 }
 
-# Peak dominances. Tongue consonants leave the lips to their vowels; lip sounds own the lips.
+# Peak dominances. Tongue consonants leave the lips to their vowels; lip sounds own the lips:
+# those of PBM are what it takes for the rig's lips to meet in nearly every p, b and m.
 _TONGUE = _vector(jaw=0.6, wide=0.25, smileL=0.3, smileR=0.3, upraise=0.4, lodrop=0.5, press=0.7,
                   funnel=0.25)  # fmt: skip
 _ROUNDED = _vector(1.0, wide=1.8, smileL=0.6, smileR=0.6, funnel=1.8)
@@ -93,7 +94,7 @@ _DOMINANCE: Mapping[str, NDArray[np.float64]] = {
     **{viseme: _TONGUE for viseme in ("TD", "NL", "KG", "TH", "AX")},
     **{viseme: _ROUNDED for viseme in ("CH", "UW", "W", "OH")},
     "SZ": _vector(0.3, jaw=1.2, wide=0.5, upraise=0.6, lodrop=0.8, press=1.0, funnel=0.4),
-    "PBM": _vector(0.4, jaw=1.5, upraise=0.6, lodrop=1.0, press=4.0),
+    "PBM": _vector(0.4, jaw=8.0, upraise=3.0, lodrop=4.0, press=20.0),
     "FV": _vector(0.4, jaw=1.5, wide=0.5, upraise=1.2, lodrop=3.0, press=2.5, funnel=0.5),
     "silence": _vector(0.8),
 }
@@ -152,7 +153,7 @@ def _decay(
     if viseme == "silence":
         constant = np.full_like(times, _SILENCE_S)
     elif viseme == "PBM":
-        constant = constant / 1.5  # closures are short and sharp
+        constant = constant / 2.5  # closures are short and sharp
     return np.exp(-away / constant)
 
 
