@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from torch import nn
 
 from ..contract.camera import Intrinsics
@@ -115,7 +115,7 @@ class ReferenceAvatar:
                 save_network(fresh / name, network, half)
             (fresh / CARD_FILE).write_bytes(canonical(to_plain(self.card)))
             packed = {k: np.ascontiguousarray(v) for k, v in self.tensors.items()}
-            save_file(packed, fresh / TENSORS_FILE)
+            (fresh / TENSORS_FILE).write_bytes(save(packed))
             (fresh / LICENCE_FILE).write_text(self.licence, "utf-8")
 
     @staticmethod

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..contract.codec import CodecError, canonical, from_plain, to_plain
@@ -46,7 +46,8 @@ def save_network(folder: str | Path, network: nn.Module, half: bool = False) -> 
     ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= written
     with replace_folder(folder, marks=(CONFIG_FILE,) if ours else ()) as fresh:
         (fresh / CONFIG_FILE).write_bytes(canonical(described))
-        save_file(tensors, fresh / WEIGHTS_FILE)
+        # Not `save_file`: it leaves the file readable to its owner alone.
+        (fresh / WEIGHTS_FILE).write_bytes(save(tensors))
 
 
 def load_network(folder: str | Path, kind: type[Network], **options: Any) -> Network:

@@ -46,6 +46,14 @@ def test_an_avatar_comes_back_as_it_was(tmp_path: Path) -> None:
         assert all(torch.equal(t, theirs[k]) for k, t in network.state_dict().items())
 
 
+def test_others_may_read_what_was_saved(tmp_path: Path) -> None:
+    tiny().save(tmp_path / "a")
+    files = [path for path in (tmp_path / "a").rglob("*") if path.is_file()]
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    assert files and all(f.stat().st_mode == plain.stat().st_mode for f in files)
+
+
 def test_saving_again_replaces_and_leaves_nothing_behind(tmp_path: Path) -> None:
     tiny(1).save(tmp_path / "a")
     tiny(2).save(tmp_path / "a")

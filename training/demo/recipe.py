@@ -40,9 +40,9 @@ RIG = "rig"
 class DemoConfig:
     """Every stage's configuration, and with it the budget: minutes of one core each."""
 
-    corpus: CorpusConfig = field(default_factory=lambda: CorpusConfig(minutes=60.0))
+    corpus: CorpusConfig = field(default_factory=lambda: CorpusConfig(minutes=90.0))
     hubert: HubertTrainingConfig = field(
-        default_factory=lambda: HubertTrainingConfig(loop=LoopConfig(minutes=22, warmup_steps=100))
+        default_factory=lambda: HubertTrainingConfig(loop=LoopConfig(minutes=16, warmup_steps=100))
     )
     motion: MotionTrainingConfig = field(
         default_factory=lambda: MotionTrainingConfig(loop=LoopConfig(minutes=6))
