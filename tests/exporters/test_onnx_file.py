@@ -18,6 +18,7 @@ from emogene.contract.stages import Signature
 from emogene.contract.tensors import TensorSpec
 from emogene.exporters.examples import TRACED
 from emogene.exporters.onnx_file import OPSET, onnx_bytes, strip
+from emogene.exporters.stages import logistic
 from emogene.reference.wavenet import WaveNet
 from emogene.runtime.backends.onnxruntime import OnnxRuntimeRunner
 
@@ -169,3 +170,8 @@ def test_the_tracer_is_silent_unless_it_fails(capfd: pytest.CaptureFixture[str])
     with pytest.raises(Failure, match="stage density"):
         onnx_bytes("density", Failing(), ROWS)
     assert "a tracer's remark" in capfd.readouterr().err
+
+
+def test_logistic_is_the_sigmoid_to_the_last_digits() -> None:
+    x = torch.linspace(-80, 80, 2_001)
+    torch.testing.assert_close(logistic(x), torch.sigmoid(x), atol=0, rtol=1e-6)

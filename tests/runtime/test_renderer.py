@@ -48,7 +48,7 @@ def test_a_frame_equals_the_reference(
     condition = performance.condition(frame)
     pose = avatar._loaded.weights[POSES][3 * frame]
     # All light is followed to its end, as the reference does.
-    renderer = avatar._renderer(avatar.size, 0.0)
+    renderer = avatar.renderer(avatar.size, 0.0)
     found = renderer.render(condition, pose).image
     expected = render_frame(
         reference.head,
@@ -64,7 +64,7 @@ def test_a_frame_equals_the_reference(
     assert psnr(found, expected) > 55
     assert np.mean(np.abs(found.astype(int) - expected) > 1) < 1e-3
     # The usual threshold is close, and saves samples.
-    usual = avatar._renderer(avatar.size, OFFLINE.transmittance).render(condition, pose)
+    usual = avatar.renderer(avatar.size, OFFLINE.transmittance).render(condition, pose)
     assert psnr(usual.image, expected) > 40
 
 
@@ -72,7 +72,7 @@ def test_chunks_and_rounds_do_not_change_a_pixel(
     avatar: emogene.Avatar, performance: Performance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     condition, pose = performance.condition(30), avatar._loaded.weights[POSES][7]
-    renderer = avatar._renderer(48, 0.0)
+    renderer = avatar.renderer(48, 0.0)
     expected = renderer.render(condition, pose)
     monkeypatch.setattr(wavefront, "RAYS_PER_CHUNK", 100)
     monkeypatch.setattr(wavefront, "SAMPLES_PER_ROUND", 3)
@@ -151,7 +151,7 @@ def test_another_size_shows_the_same_picture(
     avatar: emogene.Avatar, performance: Performance
 ) -> None:
     condition, pose = performance.condition(30), avatar._loaded.weights[POSES][7]
-    small = avatar._renderer(32, OFFLINE.transmittance).render(condition, pose).image
-    large = avatar._renderer(128, OFFLINE.transmittance).render(condition, pose).image
+    small = avatar.renderer(32, OFFLINE.transmittance).render(condition, pose).image
+    large = avatar.renderer(128, OFFLINE.transmittance).render(condition, pose).image
     reduced = large.reshape(32, 4, 32, 4, 3).mean(axis=(1, 3))
     assert psnr(reduced, small) > 20
