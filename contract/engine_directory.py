@@ -10,11 +10,28 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from .errors import BadEngineDirectory, BadOutput
-from .manifest import MANIFEST_FILE, REBUILD, REPORTS_FOLDER, FileEntry, Manifest
+from .manifest import (
+    MANIFEST_FILE,
+    REBUILD,
+    REPORTS_FOLDER,
+    WEIGHTS_FILE,
+    FileEntry,
+    Manifest,
+)
+
+BESIDE_THE_MANIFEST = (
+    WEIGHTS_FILE,
+    REPORTS_FOLDER,
+    "stages",
+    "engines",
+    "cubins",
+    "LICENSE-NOTES.md",
+)
+"""What may stand in an engine directory itself; anything else there is somebody's own."""
 
 _BLOCK = 1 << 20
 
@@ -72,12 +89,12 @@ def file_path(folder: Path, name: str) -> Path:
     """
     pure = PurePosixPath(name)
     path = folder / name
-    inside = path.resolve().is_relative_to(folder.resolve())
-    if pure.is_absolute() or ".." in pure.parts or "\\" in name or not inside:
+    odd = pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name
+    if odd or not path.resolve().is_relative_to(folder.resolve()):
         raise BadEngineDirectory(
             str(folder / MANIFEST_FILE),
             expected="paths inside the directory",
-            found=name,
+            found=name.replace("\0", "\\0"),
             remedy="do not use this directory; " + REBUILD,
         )
     return path
@@ -114,25 +131,22 @@ def check_files(folder: Path, manifest: Manifest) -> None:
 
 @contextlib.contextmanager
 def replace_folder(
-    target: Path, marks: tuple[str, ...] = (MANIFEST_FILE, "avatar.json")
+    target: Path, mark: str = MANIFEST_FILE, beside: Collection[str] = BESIDE_THE_MANIFEST
 ) -> Iterator[Path]:
     """Write a whole folder beside ``target`` and put it in its place on success.
 
     Yields an empty folder to fill. On an exception it is removed and ``target`` is as it was.
 
+    Args:
+        mark: file by which a folder written before is known.
+        beside: names that such a folder may hold beside ``mark``.
+
     Raises:
         BadOutput: ``target`` cannot be written, is a file, or is a folder that is not empty and
-            holds none of the files ``marks``: somebody else's.
+            lacks the file ``mark`` or holds other names: then something of somebody's is in it.
     """
     target = Path(os.path.abspath(target))
-    owned = any((target / mark).is_file() for mark in marks)
-    if target.exists() and not owned and (not target.is_dir() or any(target.iterdir())):
-        raise BadOutput(
-            str(target),
-            expected="a new or empty folder, or one written before",
-            found="other files",
-            remedy="choose another folder",
-        )
+    _refuse_other_files(target, mark, beside)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -159,3 +173,19 @@ def replace_folder(
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+
+
+def _refuse_other_files(target: Path, mark: str, beside: Collection[str]) -> None:
+    if target.is_dir():
+        names = {path.name for path in target.iterdir()}
+        others = sorted(names - {mark, *beside}) if mark in names else sorted(names)
+    else:
+        others = [target.name] if target.exists() else []
+    if others:
+        shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        raise BadOutput(
+            str(target),
+            expected="a new or empty folder, or one written before",
+            found=f"other files: {shown}",
+            remedy="choose another folder, or move them away",
+        )

@@ -24,6 +24,7 @@ from ..contract.engine_directory import replace_folder
 from ..contract.errors import BadCheckpoint
 from ..contract.landmarks import FLAT
 from ..contract.motion import ClampStep, IdleSpec, MotionSpec, NormaliseStep
+from ..contract.weights import BACKGROUND, HIGH, LOW, MEAN, POSES, SCALE
 from .audio_to_motion import AudioToMotion
 from .checkpoint import load_network, read_dataclass, read_json, save_network
 from .deformation import LandmarkDeformation
@@ -35,8 +36,8 @@ CARD_FILE = "avatar.json"
 TENSORS_FILE = "avatar.safetensors"
 LICENCE_FILE = "LICENSE-NOTES.md"
 
-POSES = "poses"
-BACKGROUND = "background"
+NETWORKS = ("hubert", "audio_to_motion", "deformation", "head", "torso")
+"""Folders of the networks."""
 
 FORMAT = 1
 """Revision of the folder's layout."""
@@ -91,13 +92,8 @@ class ReferenceAvatar:
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks by the name of their folder."""
-        return {
-            "hubert": self.speech,
-            "audio_to_motion": self.audio_to_motion,
-            "deformation": self.deformation,
-            "head": self.head,
-            "torso": self.torso,
-        }
+        modules = (self.speech, self.audio_to_motion, self.deformation, self.head, self.torso)
+        return dict(zip(NETWORKS, modules, strict=True))
 
     def save(self, folder: str | Path, half: bool = False) -> None:
         """Write a checkpoints folder; what stood there before is replaced only when all is written.
@@ -110,7 +106,8 @@ class ReferenceAvatar:
             BadCheckpoint: the avatar is inconsistent in itself.
         """
         check(self, str(folder))
-        with replace_folder(Path(folder)) as fresh:
+        beside = (*NETWORKS, TENSORS_FILE, LICENCE_FILE)
+        with replace_folder(Path(folder), CARD_FILE, beside) as fresh:
             for name, network in self.networks().items():
                 save_network(fresh / name, network, half)
             (fresh / CARD_FILE).write_bytes(canonical(to_plain(self.card)))
@@ -146,9 +143,9 @@ def motion_tensors(motion: MotionSpec) -> tuple[str, ...]:
     names: tuple[str, ...] = ()
     for step in motion.steps:
         if isinstance(step, ClampStep):
-            names += ("motion.low", "motion.high")
+            names += (LOW, HIGH)
         if isinstance(step, NormaliseStep):
-            names += ("motion.mean", "motion.scale")
+            names += (MEAN, SCALE)
     return names
 
 

@@ -40,11 +40,7 @@ def save_network(folder: str | Path, network: nn.Module, half: bool = False) -> 
         shrink = half and name in learned and tensor.dtype == torch.float32
         tensors[name] = (tensor.half() if shrink else tensor).detach().cpu().contiguous().clone()
     described = {"network": type(network).__name__, "config": to_plain(network.config)}
-    folder = Path(folder)
-    written = {CONFIG_FILE, WEIGHTS_FILE}
-    # Other programs write a config.json too: a folder with anything else in it is not ours.
-    ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= written
-    with replace_folder(folder, marks=(CONFIG_FILE,) if ours else ()) as fresh:
+    with replace_folder(Path(folder), CONFIG_FILE, (WEIGHTS_FILE,)) as fresh:
         (fresh / CONFIG_FILE).write_bytes(canonical(described))
         # Not `save_file`: it leaves the file readable to its owner alone.
         (fresh / WEIGHTS_FILE).write_bytes(save(tensors))

@@ -60,7 +60,7 @@ def test_changed_truncated_and_missing_files_are_named(directory: Path) -> None:
         check_files(directory, manifest)
 
 
-@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "a\\..\\b"])
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "a\\..\\b", "a\0b"])
 def test_paths_that_climb_out_are_refused(directory: Path, name: str) -> None:
     with pytest.raises(BadEngineDirectory, match="paths inside the directory"):
         file_path(directory, name)
@@ -94,3 +94,21 @@ def test_other_peoples_folders_are_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(BadOutput, match="other files"), replace_folder(tmp_path):
         pass
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_folder_with_something_of_somebodys_is_not_replaced(directory: Path) -> None:
+    (directory / "take1.mp4").write_bytes(b"a video rendered with it")
+    before = list_files(directory)
+    refused = pytest.raises(BadOutput, match=r"other files: take1\.mp4 .*move them away")
+    with refused, replace_folder(directory):
+        pass
+    assert list_files(directory) == before
+
+
+def test_folders_of_another_kind_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "avatar.json").write_text("checkpoints of hours of training")
+    with pytest.raises(BadOutput, match=r"other files: avatar\.json"), replace_folder(tmp_path):
+        pass
+    with replace_folder(tmp_path, "avatar.json", ()) as fresh:
+        (fresh / "avatar.json").write_text("new")
+    assert (tmp_path / "avatar.json").read_text() == "new"
