@@ -130,13 +130,20 @@ def _read_tuple(kinds: tuple[Any, ...], plain: Any, place: str) -> tuple[Any, ..
 
 def _read_scalar(kind: Any, plain: Any, place: str) -> Any:
     number = isinstance(plain, (int, float)) and not isinstance(plain, bool)
-    if kind is float and number and math.isfinite(plain):
+    if kind is float and number and _is_float(plain):
         return float(plain)
     if kind is int and number and isinstance(plain, int):
         return plain
     if kind in (str, bool) and isinstance(plain, kind):
         return plain
     raise _mismatch(place, getattr(kind, "__name__", str(kind)), plain)
+
+
+def _is_float(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number of more than 308 digits
+        return False
 
 
 def _mismatch(place: str, expected: str, found: Any) -> CodecError:

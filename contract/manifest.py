@@ -148,8 +148,8 @@ def _parse(data: bytes, where: str) -> dict[str, Any]:
         )
     try:
         spelled = canonical(plain)
-    except ValueError as error:
-        raise _refuse(where, "finite numbers", str(error)) from None
+    except (ValueError, RecursionError) as error:
+        raise _refuse(where, "finite numbers, nested a few levels deep", str(error)) from None
     if spelled != data:
         raise _refuse(where, "canonical JSON as it was written", "other bytes: it was changed")
     if plain.get("digest") != _digest(plain):

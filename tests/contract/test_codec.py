@@ -65,6 +65,7 @@ def test_steps_are_told_apart_by_kind() -> None:
         ({"many": [{"width": 3, "scale": "1"}]}, "many[0].scale: expected float"),
         ({"many": [{"width": 3, "scale": 1, "mode": "c"}]}, "many[0].mode: expected one of 'a'"),
         ({"many": {}}, "many: expected a list"),
+        ({"many": [{"width": 3, "scale": 10**400}]}, "many[0].scale: expected float"),
         ({"name": None}, "name: expected str"),
         ({"maybe": 3}, "maybe: expected an object"),
         ({"shape": [None]}, "shape[0]: expected int or str"),

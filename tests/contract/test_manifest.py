@@ -82,3 +82,10 @@ def test_a_network_that_does_not_fit_its_grids_is_refused() -> None:
     data = dataclasses.replace(manifest, field=odd).to_bytes()
     with pytest.raises(BadEngineDirectory, match="density network with 7 inputs"):
         Manifest.from_bytes(data)
+
+
+def test_nonsense_nested_without_end_is_refused() -> None:
+    for depth in (400, 900, 100_000):
+        data = b'{"a": ' + b"[" * depth + b"]" * depth + b"}"
+        with pytest.raises(BadEngineDirectory):
+            Manifest.from_bytes(data)
