@@ -184,7 +184,8 @@ def _check(manifest: Manifest, where: str) -> None:
     for name, stage in manifest.stages.items():
         if stage.file not in manifest.files:
             raise _refuse(where, f"{stage.file} of stage {name} among its files", "it is missing")
-    for built in (*manifest.variants, *manifest.engines):
+    further: tuple[VariantSpec | EngineSpec, ...] = (*manifest.variants, *manifest.engines)
+    for built in further:
         if built.stage not in manifest.stages:
             raise _refuse(where, f"stage {built.stage} of {built.file}", "no such stage")
         if built.file not in manifest.files:
