@@ -13,6 +13,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto
 
 from .ancestry import deciding_nodes
+from .borders import border_nodes
 from .graph import (
     HALF_TYPES,
     NUMPY_TYPES,
@@ -72,6 +73,7 @@ def convert(data: bytes, precision: HalfPrecision, keep: Mapping[str, str] = {})
         _raise_opset(model)
     types = element_types(model)
     kept = {
+        **border_nodes(model, types),
         **unsuitable_nodes(model, types, precision),
         **deciding_nodes(model, types),
         **keep,
