@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ...contract.codec import CodecError, canonical, from_plain, to_plain
+from ...contract.codec import canonical, from_plain, to_plain
 from ...contract.engine_directory import hash_file
 from ...contract.engines import LengthProfile, Precision
 from ...runtime.output_checks import cannot_write
@@ -185,7 +185,7 @@ class EngineCache:
         engine, note = PartialOutput(self._engine(key)), PartialOutput(self._note(key))
         try:
             shutil.copyfile(built.path, engine.path)
-            note.path.write_bytes(canonical(to_plain(entry)))
+            note.path.write_bytes(_to_bytes(entry))
             engine.keep()
             note.keep()
         except OSError as error:
@@ -247,17 +247,25 @@ class EngineCache:
 
     def _read(self, key: str) -> CacheEntry | None:
         try:
-            plain = json.loads(self._note(key).read_bytes())
-            entry = from_plain(CacheEntry, plain)
-        except (OSError, ValueError, RecursionError, CodecError):
+            data = self._note(key).read_bytes()
+            plain = json.loads(data)
+            entry = from_plain(CacheEntry, plain["entry"])
+        except (OSError, ValueError, RecursionError, LookupError, TypeError):
             return None
-        return entry if entry.parts.key == key else None
+        return entry if entry.parts.key == key and _to_bytes(entry) == data else None
 
     def _remove(self, key: str) -> None:
         # What a read-only cache keeps does no harm: it is refused again.
         for path in (self._note(key), self._engine(key)):
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+def _to_bytes(entry: CacheEntry) -> bytes:
+    """Canonical JSON with a digest, so that a flipped bit anywhere is noticed."""
+    plain = to_plain(entry)
+    digest = hashlib.sha256(canonical(plain)).hexdigest()
+    return canonical({"entry": plain, "digest": digest})
 
 
 def _is_ours(path: Path) -> bool:

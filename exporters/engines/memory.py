@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -13,14 +14,10 @@ USED = Path("/sys/fs/cgroup/memory.current")
 def available_memory() -> int | None:
     """Bytes that can be had without swapping, a container's limit included; None if unknown."""
     free = []
-    try:
+    with contextlib.suppress(OSError):
         found = re.search(r"^MemAvailable:\s+(\d+) kB", MEMINFO.read_text("ascii"), re.MULTILINE)
         if found:
             free.append(int(found.group(1)) * 1024)
-    except OSError:
-        pass
-    try:
+    with contextlib.suppress(OSError, ValueError):  # there is no such limit, or it is "max"
         free.append(int(LIMIT.read_text("ascii")) - int(USED.read_text("ascii")))
-    except (OSError, ValueError):  # no such limit, or "max"
-        pass
     return min(free, default=None)
