@@ -99,7 +99,7 @@ def doctor(directory: Path | None = None, backend: str = AUTO) -> Diagnosis:
 
 def _engines(folder: Path, manifest: Manifest, driver: Driver) -> tuple[EngineDiagnosis, ...]:
     found = []
-    for engine in manifest.engines:
+    for engine in (e for e in manifest.engines if e.target in FLAVOURS):
         flavour = FLAVOURS[engine.target]
         obstacle = library_obstacle(flavour, driver)
         if obstacle is None:

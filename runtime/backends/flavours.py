@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -71,7 +70,7 @@ FLAVOURS: dict[str, Flavour] = {flavour.target: flavour for flavour in (PROPER, 
 def module_name(flavour: Flavour) -> str | None:
     """The module that is installed, found without importing it; None if there is none."""
     for name in flavour.modules:
-        if name in sys.modules or importlib.util.find_spec(name) is not None:
+        if importlib.util.find_spec(name) is not None:
             return name
     return None
 

@@ -54,6 +54,13 @@ def open_engine(
             library, the driver or a GPU; the message names the command that mends it.
         BadEngineDirectory: TensorRT refuses it, or its tensors are not those of the manifest.
     """
+    if engine.target not in FLAVOURS:
+        raise BadEngineDirectory(
+            engine.file,
+            expected=f"an engine for {' or '.join(FLAVOURS)}",
+            found=f"one for {engine.target}",
+            remedy=rebuild_command(folder, "tensorrt-rtx"),
+        )
     flavour, driver = FLAVOURS[engine.target], driver or find_driver()
     obstacle = library_obstacle(flavour, driver)
     if obstacle is None:
