@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from ...contract.engines import Precision
 from ...contract.errors import BadOption
+from ...runtime.backends.flavours import RTX
 
-RTX_ARCHITECTURES: tuple[int, ...] = (75, 80, 86, 89, 120, 121)
+RTX_ARCHITECTURES: tuple[int, ...] = tuple(int(a.removeprefix("sm_")) for a in RTX.architectures)
 """What TensorRT-RTX can build for, on any machine."""
 
 DEFAULT_RTX_ARCHITECTURES: tuple[str, ...] = ("sm_86", "sm_89", "sm_120")

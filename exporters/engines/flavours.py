@@ -1,77 +1,31 @@
-"""TensorRT and TensorRT-RTX are one API; what differs stands in one table.
+"""Building with TensorRT and TensorRT-RTX: what `runtime.backends.flavours` leaves to be told.
 
-Nothing here loads a library but `load`, which only a worker process calls.
+Nothing here loads a library but `load`, which only a worker process calls. What their API offers
+and then refuses, so that nobody tries again: TensorRT-RTX has no hardware compatibility level,
+fails with ``VERSION_COMPATIBLE``, fails with ``REFIT`` and ``STRIP_PLAN`` where there is no driver,
+and asks for a GPU as soon as it is given a timing cache; TensorRT 11 has neither precision flags
+nor calibrators.
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib
-import importlib.util
-import platform
 import subprocess
 import sys
-from dataclasses import dataclass
-from importlib import metadata
 from typing import Any, Literal
 
 from ...contract.errors import BadOption, Unavailable
+from ...runtime.backends import driver
+from ...runtime.backends import flavours as table
+from ...runtime.backends.flavours import FLAVOURS, Flavour
 
 EngineTarget = Literal["tensorrt", "tensorrt-rtx"]
 
+AHEAD_OF_TIME: EngineTarget = "tensorrt-rtx"
+"""Builds for chosen architectures on any machine; the other builds for the GPU at hand."""
 
-@dataclass(frozen=True)
-class Flavour:
-    """What one of the two libraries is called and can do.
-
-    Attributes:
-        target: its name in options and manifests.
-        modules: Python modules that may hold it, the preferred first.
-        distributions: packages that bring them, for the version.
-        oldest: first version with the API we use.
-        install: the command that brings it.
-        ahead_of_time: builds for chosen architectures without a GPU; else for the GPU at hand.
-        unsupported: what its API offers and refuses, so that nobody tries again.
-    """
-
-    target: EngineTarget
-    modules: tuple[str, ...]
-    distributions: tuple[str, ...]
-    oldest: tuple[int, int]
-    install: str
-    ahead_of_time: bool
-    unsupported: tuple[str, ...]
-
-
-FLAVOURS: dict[str, Flavour] = {
-    flavour.target: flavour
-    for flavour in (
-        Flavour(
-            "tensorrt-rtx",
-            ("tensorrt_rtx", "tensorrt_rtx_bindings"),
-            ("tensorrt_rtx_cu13_bindings", "tensorrt_rtx_cu12_bindings", "tensorrt_rtx"),
-            (1, 0),
-            'pip install "emogene[gpu]"',
-            True,
-            (
-                "hardware_compatibility_level",
-                "VERSION_COMPATIBLE",
-                "REFIT and STRIP_PLAN without a driver",
-                "the timing cache",
-                "float32 and bfloat16 matrix products on sm_75",
-            ),
-        ),
-        Flavour(
-            "tensorrt",
-            ("tensorrt",),
-            ("tensorrt_cu13", "tensorrt_cu12", "tensorrt"),
-            (10, 12),
-            "pip install tensorrt",
-            False,
-            ("building without a GPU", "precision flags and calibrators (since 11)"),
-        ),
-    )
-}
+OLDEST: dict[str, tuple[int, int]] = {"tensorrt-rtx": (1, 0), "tensorrt": (10, 12)}
+"""First version of each with the API we build with."""
 
 FLAGS: tuple[str, ...] = ("strongly_typed", "no_tf32")
 """How every engine is built, and part of its cache key: the ONNX file alone decides on precision;
@@ -85,11 +39,6 @@ def flavour_of(target: str) -> Flavour:
     return FLAVOURS[target]
 
 
-def module_name(flavour: Flavour) -> str | None:
-    """The module that is installed; None if there is none."""
-    return next((m for m in flavour.modules if importlib.util.find_spec(m) is not None), None)
-
-
 def require(target: str) -> Flavour:
     """The flavour, if engines for it can be built here.
 
@@ -98,23 +47,21 @@ def require(target: str) -> Flavour:
         Unavailable: the library is missing or too old, or it needs a GPU and there is none.
     """
     flavour = flavour_of(target)
-    thing = f"building {target} engines"
-    name = module_name(flavour)
-    if name is None:
+    if table.module_name(flavour) is None:
         raise Unavailable(
-            thing,
+            _building(target),
             expected=f"the Python module {' or '.join(flavour.modules)}",
             found="not installed",
             remedy=flavour.install,
         )
-    # The GPU comes before the version: asking for it loads the library, which needs the driver.
-    if not flavour.ahead_of_time:
+    # The GPU comes before the version: asking for that may load the library.
+    if target != AHEAD_OF_TIME:
         gpu_architecture()
-    version = tool_version(target)
-    if _numbers(version) < flavour.oldest:
+    version, oldest = tool_version(target), OLDEST[target]
+    if _numbers(version) < oldest:
         raise Unavailable(
-            thing,
-            expected=f"version {'.'.join(map(str, flavour.oldest))} or later",
+            _building(target),
+            expected=f"version {'.'.join(map(str, oldest))} or later",
             found=version,
             remedy=f"{flavour.install} --upgrade",
         )
@@ -122,24 +69,23 @@ def require(target: str) -> Flavour:
 
 
 def tool_version(target: str) -> str:
-    """Exact version of the installed library, without loading it here; it must be installed.
+    """Exact version of the library, without loading it into this process; it must be installed.
 
     Raises:
         Unavailable: it is installed and cannot be loaded.
     """
     flavour = flavour_of(target)
-    for name in flavour.distributions:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    code = f"import {module_name(flavour)} as m; print(m.__version__)"
+    version, _ = table.package_version(flavour)
+    if version:
+        return version
+    name = table.module_name(flavour)
+    code = f"import {name} as m; print(m.__version__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise Unavailable(
-            f"building {target} engines",
-            expected=f"a module {module_name(flavour)} that can be imported",
+            _building(target),
+            expected=f"a module {name} that can be imported",
             found=last,
             remedy=f"{flavour.install} --force-reinstall",
         )
@@ -151,12 +97,15 @@ def tool(target: str) -> str:
     return f"{target} {tool_version(target)}"
 
 
-def load(flavour: Flavour) -> Any:
-    """Import the library. Only for worker processes: it may take the process down."""
-    name = module_name(flavour)
-    if name is None:
-        raise ImportError(f"none of {', '.join(flavour.modules)}")
-    return importlib.import_module(name)
+def load(target: str) -> Any:
+    """Import the library. Only for worker processes: it may take the process down.
+
+    Raises:
+        ImportError: it is missing, or one of its own libraries is.
+    """
+    # Not the runtime's `load`, which wants a GPU first.
+    flavour = flavour_of(target)
+    return importlib.import_module(table.module_name(flavour) or flavour.modules[0])
 
 
 def gpu_architecture() -> str:
@@ -165,34 +114,20 @@ def gpu_architecture() -> str:
     Raises:
         Unavailable: there is no NVIDIA driver or no GPU.
     """
-    name = "nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1"
-    try:
-        cuda = ctypes.CDLL(name)
-    except OSError:
-        raise _no_gpu(f"no {name}: no NVIDIA driver") from None
-    status = cuda.cuInit(0)
-    if status:
-        raise _no_gpu(f"a driver whose cuInit returns {status}")
-    device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
-    # Attributes 75 and 76 are the major and minor compute capability.
-    statuses = (
-        cuda.cuDeviceGet(ctypes.byref(device), 0),
-        cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, device),
-        cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, device),
-    )
-    if any(statuses):
-        raise _no_gpu("a driver without a GPU")
-    return f"sm_{major.value}{minor.value}"
+    found = driver.find_driver()
+    if not found.gpus:
+        raise Unavailable(
+            _building("tensorrt"),
+            expected="an NVIDIA GPU, which TensorRT builds for and measures on",
+            found=found.problem,
+            remedy="build on the machine that will run them, or use --target tensorrt-rtx, "
+            "which needs no GPU to build",
+        )
+    return found.gpus[0].architecture
 
 
-def _no_gpu(found: str) -> Unavailable:
-    return Unavailable(
-        "building tensorrt engines",
-        expected="an NVIDIA GPU, which TensorRT builds for and measures on",
-        found=found,
-        remedy="build on the machine that will run them, or use --target tensorrt-rtx, "
-        "which needs no GPU to build",
-    )
+def _building(target: str) -> str:
+    return f"building {target} engines"
 
 
 def _numbers(version: str) -> tuple[int, int]:

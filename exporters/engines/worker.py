@@ -22,7 +22,7 @@ import sys
 import threading
 from typing import Any
 
-from .flavours import FLAVOURS, load
+from .flavours import flavour_of, load
 from .phases import Phases
 
 MAX_SCRATCH = re.compile(r"Max Scratch Memory: (\d+) bytes")
@@ -101,9 +101,9 @@ def _end_with_parent(output: str | None) -> None:
 
 
 def _build(request: dict[str, Any], events: Events) -> dict[str, object]:
-    flavour = FLAVOURS[request["target"]]
+    flavour = flavour_of(request["target"])
     try:
-        trt = load(flavour)
+        trt = load(flavour.target)
     except (ImportError, OSError) as error:
         raise Refusal(
             "Unavailable",

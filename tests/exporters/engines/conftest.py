@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emogene.exporters.engines import flavours
+from emogene.runtime.backends.flavours import RTX, module_name
 
 from . import networks
 
@@ -14,7 +15,7 @@ from . import networks
 @pytest.fixture(scope="session")
 def rtx() -> str:
     """Exact version of TensorRT-RTX, which builds engines on any machine."""
-    if flavours.module_name(flavours.FLAVOURS["tensorrt-rtx"]) is None:
+    if module_name(RTX) is None:
         pytest.skip("TensorRT-RTX is not installed: pip install 'emogene[test]' brings it on Linux")
     return flavours.tool_version("tensorrt-rtx")
 
