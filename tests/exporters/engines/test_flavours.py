@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from emogene.contract.errors import BadOption, Unavailable
-from emogene.exporters.engines import flavours
+from emogene.exporters.engines import build, flavours
 from emogene.runtime.backends import driver
 from emogene.runtime.backends.driver import Driver, Gpu
+
+from . import networks
 
 HOPPER = Driver((Gpu("a GPU", "sm_90", 1 << 30),), (13, 0), "580.65.06")
 
@@ -66,3 +68,30 @@ def test_tensorrt_where_there_is_a_gpu(tensorrt: Path, monkeypatch: pytest.Monke
     tensorrt.write_text("raise ImportError('libnvinfer.so.11: no such file')")
     with pytest.raises(Unavailable, match=r"libnvinfer\.so\.11.*--force-reinstall"):
         flavours.require("tensorrt")
+
+
+def test_the_same_worker_builds_with_tensorrts_names(
+    rtx: str, tensorrt: Path, mlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT-RTX under TensorRT's name, without what only TensorRT-RTX has."""
+    tensorrt.write_text(
+        "from tensorrt_rtx_bindings import *\n"
+        "from tensorrt_rtx_bindings import __version__\n"
+        "del ComputeCapability\n"
+    )
+    # The worker has a table of its own.
+    (tensorrt.parent / "as_tensorrt.py").write_text(
+        "import dataclasses\n"
+        "from emogene.exporters.engines import flavours, worker\n"
+        "known, modules = flavours.FLAVOURS['tensorrt'], ('tensorrt_of_test',)\n"
+        "flavours.FLAVOURS['tensorrt'] = dataclasses.replace(known, modules=modules)\n"
+        "worker.main()\n"
+    )
+    monkeypatch.setattr(build, "WORKER", (sys.executable, "-m", "as_tensorrt"))
+    monkeypatch.setattr(driver, "find_driver", lambda: HOPPER)
+    monkeypatch.setitem(flavours.OLDEST, "tensorrt", (1, 0))
+    request = networks.request(mlp, target="tensorrt", architectures=())
+    built = build.build_engine(request, tmp_path / "e.engine")
+    assert built.architectures == ("sm_90",) and built.tool == f"tensorrt {rtx}"
+    with pytest.raises(BadOption, match=r"nothing with --target tensorrt.*found sm_86"):
+        build.build_engine(networks.request(mlp, target="tensorrt"), tmp_path / "e.engine")
