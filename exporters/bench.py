@@ -98,9 +98,11 @@ def print_bench(rows: Sequence[dict[str, Any]], console: Console) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("stage", "precision", "backend")
+    table = Table()
+    for column in ("stage", "precision", "backend"):
+        table.add_column(column, no_wrap=True)
     for column in ("size", "rel. L2", "length", "median ms", "p90 ms"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         error = row["relative_l2"]
         ran = row["backend"] is not None

@@ -15,14 +15,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..contract.codec import canonical, from_plain, to_plain
 from ..contract.engine_directory import check_files, read_manifest, replace_folder
 from ..contract.engines import Target
 from ..contract.errors import BadEngineDirectory, BadOutput
 from ..contract.manifest import MANIFEST_FILE, Manifest
-from .end_to_end_step import end_to_end
 from .engine_step import EngineOptions, build_engines
 from .precision_step import PrecisionOptions, make_variants
 from .report import Report, StageReport
@@ -104,7 +103,7 @@ def build_engine_directory(
         manifest, reports = _exported(
             checkpoints, target, fresh, options, cache, started, finished, noted
         )
-        manifest, variants = make_variants(
+        manifest, variants, seen = make_variants(
             fresh,
             manifest,
             options.precision,
@@ -120,10 +119,8 @@ def build_engine_directory(
         )
         all_reports = (*reports, *variants, *engines)
         (fresh / MANIFEST_FILE).write_bytes(manifest.to_bytes())
-        measured_here: dict[str, Any] = {"machine": dict(machine())}
         _read_back(fresh, manifest, options.threads, cache)
-        measured_here |= end_to_end(fresh, manifest, options.command, cache, noted)
-        write_reports(fresh, manifest, all_reports, measured_here)
+        write_reports(fresh, manifest, all_reports, {"machine": dict(machine()), **seen})
     return all_reports
 
 
@@ -169,10 +166,10 @@ def _exported(
         reports = from_plain(tuple[StageReport, ...], plain)  # type: ignore[arg-type]
         for report in reports:
             finished(report)
-        noted(f"{len(reports)} exported stages from the cache")
+        noted(f"cache: {len(reports)} exported stages found")
         return manifest, reports
     if cache.root is not None:
-        noted(f"exporting: not in the cache, {found.why}")
+        noted(f"cache: exported stages not found, {found.why}")
     from ..reference.avatar import ReferenceAvatar
     from .exporting import export_avatar
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,11 +19,16 @@ Fraction = Callable[[str, float], None]
 """Told what is being done and the share of it that is done, 0…1."""
 
 
+PIPE_WIDTH = 120
+"""Of tables that no terminal says the width of."""
+
+
 def console() -> Console:
     """Standard output."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if known else PIPE_WIDTH)
 
 
 def line(out: Console, text: str) -> None:

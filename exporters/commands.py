@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from ..contract.errors import Unavailable
 from ..runtime.command_line import run
 from .command_output import console, line, print_json
 from .commands_build import build_engines, rebuild
@@ -123,3 +124,34 @@ def bench(
         print_json(rows)
     else:
         print_bench(rows, console())
+
+
+@app.command()
+def doctor(
+    directory: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads it at run time
+        typer.Argument(help="An engine directory; without one, only the machine.", metavar="DIR"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what works on this machine, what does not, and the command that mends it.
+
+    With a directory: whether it will run here, with what, and why. Ends with exit code 1 if it
+    will not.
+    """
+    from ..contract.codec import to_plain
+    from ..runtime.doctor import doctor as examine
+    from .diagnosis import print_diagnosis
+
+    found = examine(directory)
+    if as_json:
+        print_json(to_plain(found))
+    else:
+        print_diagnosis(found, console())
+    if not found.runs:
+        raise Unavailable(
+            str(directory or "this machine"),
+            expected="an engine directory to run here" if directory else "what any directory needs",
+            found=found.why,
+            remedy=found.remedy,
+        )

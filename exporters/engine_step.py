@@ -18,6 +18,7 @@ from .engines.architectures import DEFAULT_RTX_ARCHITECTURES
 from .inspection import stage_order
 from .known_answers import load
 from .report import Report, StageReport, measured
+from .stage_cache import note_misses
 from .verify import verify_candidate
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def build_engines(
     jobs = [(target, stage) for target in targets for stage in stages]
     engines: list[EngineSpec] = []
     seconds: dict[str, float] = {}
-    hits = 0
+    misses: dict[str, str] = {}
     for done, (target, stage) in enumerate(jobs):
         spec = manifest.stages[stage]
         source, precision = best_source(manifest, stage)
@@ -127,15 +128,14 @@ def build_engines(
 
         started(f"{stage} for {target}", done, len(jobs))
         obtained = obtain_engine(request, folder / name, kept, progress)
-        hits += obtained.cached
-        if obtained.why:
-            noted(f"{stage} for {target}: not in the cache, {obtained.why}")
+        if not obtained.cached:
+            new = obtained.why.startswith("none of ")
+            misses[f"{stage} for {target}"] = "never built before" if new else obtained.why
         if obtained.warning:
             noted(obtained.warning)
         seconds[name] = obtained.seconds
         engines.append(obtained.spec(folder, source))
-    if hits:
-        noted(f"{hits} engines from the cache")
+    note_misses(noted, kept is not None, misses, len(jobs) - len(misses), "engines")
     built = dataclasses.replace(manifest, engines=tuple(engines), files=list_files(folder))
     return _executed(folder, built, seconds, finished)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..contract.codec import canonical, from_plain, to_plain
 from ..contract.engine_directory import file_path, hash_file, list_files
@@ -18,18 +18,21 @@ from ..contract.manifest import Manifest
 from ..contract.stages import HUBERT, Signature
 from ..contract.tensors import StageSpec
 from ..runtime.backends.onnxruntime import OnnxRuntimeRunner
-from .compare import OutputDifference
+from .compare import OutputDifference, worst
+from .end_to_end_step import sample_speech, settled
 from .examples import varying_symbol
 from .inspection import stage_order
-from .report import Report, StageReport
-from .stage_cache import StageCache, source_hash
+from .report import NAME_WIDTH, Report, StageReport
+from .stage_cache import StageCache, note_misses, source_hash
+from .tolerances import Tolerance
 from .tools import tool_versions
 
 if TYPE_CHECKING:
     from .exporting import Started
+    from .precision.auto import Choice
 
-Choice = Literal["fp32", "fp16", "bf16", "auto"]
-CHOICES: tuple[Choice, ...] = ("fp32", "fp16", "bf16", "auto")
+Wanted = Literal["fp32", "fp16", "bf16", "auto"]
+CHOICES: tuple[Wanted, ...] = ("fp32", "fp16", "bf16", "auto")
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,11 @@ class PrecisionOptions:
         int8_hubert: also make a HuBERT with 8-bit weights for ONNX Runtime.
     """
 
-    everywhere: Choice = "fp32"
-    stages: Mapping[str, Choice] = field(default_factory=dict)
+    everywhere: Wanted = "fp32"
+    stages: Mapping[str, Wanted] = field(default_factory=dict)
     int8_hubert: bool = False
 
-    def of(self, stage: str) -> Choice:
+    def of(self, stage: str) -> Wanted:
         """The choice for a stage."""
         return self.stages.get(stage, self.everywhere)
 
@@ -57,8 +60,8 @@ def parse_precisions(words: list[str], int8_hubert: bool) -> PrecisionOptions:
     Raises:
         BadOption: one of them is no precision, or contradicts another.
     """
-    everywhere: Choice = "fp32"
-    stages: dict[str, Choice] = {}
+    everywhere: Wanted = "fp32"
+    stages: dict[str, Wanted] = {}
     seen: set[str] = set()
     for word in words:
         stage, equals, name = word.rpartition("=")
@@ -83,29 +86,6 @@ def parse_precisions(words: list[str], int8_hubert: bool) -> PrecisionOptions:
     return PrecisionOptions(everywhere, stages, int8_hubert)
 
 
-@dataclass(frozen=True)
-class Made:
-    """What came out of one attempt; what a cache entry keeps beside the file.
-
-    Attributes:
-        stage, precision: ``"fp32"`` if `auto` found that the stage bears no less.
-        tolerance, why_tolerance: what it was judged by.
-        differences: from the float32 file, in true half arithmetic.
-        kept: nodes that stayed in float32, each as ``node: reason``.
-        reason: one line on why this precision.
-        passed: whether it is within its tolerance.
-    """
-
-    stage: str
-    precision: Precision
-    tolerance: float
-    why_tolerance: str
-    differences: tuple[OutputDifference, ...]
-    kept: tuple[str, ...]
-    reason: str
-    passed: bool
-
-
 def make_variants(
     folder: Path,
     manifest: Manifest,
@@ -116,7 +96,7 @@ def make_variants(
     started: Started,
     finished: Callable[[Report], None],
     noted: Callable[[str], None],
-) -> tuple[Manifest, tuple[Report, ...]]:
+) -> tuple[Manifest, tuple[Report, ...], dict[str, Any]]:
     """Write ``stages/<stage>.<precision>.onnx`` for every stage that was asked for.
 
     Args:
@@ -124,118 +104,169 @@ def make_variants(
         command: how to call this build again, for messages.
 
     Returns:
-        the manifest with the variants and their hashes, and a report of each.
+        the manifest with the variants and their hashes, a report of each, and what they mean on
+        the screen (`end_to_end_step.settled`).
 
     Raises:
         BadOption: an option names a stage this avatar does not have.
         ToleranceMissed: a precision that was asked for by name costs too much.
     """
+    jobs = _jobs(manifest, options)
+    made: list[tuple[Choice, float]] = []
+    automatic: set[str] = set()
+    misses: dict[str, str] = {}
+    for done, (stage, wanted) in enumerate(jobs):
+        started(f"{stage} in {wanted}", done, len(jobs))
+        begun = time.perf_counter()
+        choice, why = _cached(folder, manifest, stage, wanted, threads, cache)
+        if why:
+            misses[f"{stage} in {wanted}"] = why
+        if choice.precision == "fp32":
+            noted(f"[–] {stage:<{NAME_WIDTH}}  {choice.reason}")
+            continue
+        if wanted == "auto":
+            automatic.add(stage)
+        made.append((choice, time.perf_counter() - begun))
+        finished(_report(manifest, *made[-1]))
+    note_misses(noted, cache.root is not None, misses, len(jobs) - len(misses), "precisions")
+    _refuse_missed([choice for choice, _ in made], command)
+    half = {choice.stage: choice for choice, _ in made if choice.precision != "int8"}
+    if half:
+        started("end to end", len(jobs), len(jobs))
+    left, seen = settled(folder, manifest, half, automatic, threads, command, cache, noted)
+    reports: list[StageReport] = []
+    variants: list[VariantSpec] = []
+    for choice, seconds in made:
+        if choice.precision != "int8" and choice.stage not in left:
+            continue
+        file = _file(manifest, choice)
+        (folder / file).write_bytes(choice.data)
+        report = _report(manifest, choice, seconds)
+        reports.append(report)
+        variants.append(
+            VariantSpec(choice.stage, choice.precision, file, report.error, choice.kept)
+        )
+    if variants:
+        manifest = dataclasses.replace(manifest, variants=tuple(variants), files=list_files(folder))
+    return manifest, tuple(reports), seen
+
+
+def _jobs(manifest: Manifest, options: PrecisionOptions) -> list[tuple[str, str]]:
+    """Stages and what is wanted of them, as a frame goes through them."""
     for stage in options.stages:
         if stage not in manifest.stages:
-            known = ", ".join(manifest.stages)
+            known = ", ".join(stage_order(manifest.stages))
             raise BadOption("--precision", expected=f"one of {known}", found=stage)
-    wanted = [(s, options.of(s)) for s in stage_order(manifest.stages)]
-    jobs: list[tuple[str, str]] = [(s, choice) for s, choice in wanted if choice != "fp32"]
-    jobs += [(HUBERT, "int8")] if options.int8_hubert else []
-    variants: list[VariantSpec] = []
-    reports: list[StageReport] = []
-    hits = 0
-    for done, (stage, choice) in enumerate(jobs):
-        started(f"{stage} in {choice}", done, len(jobs))
-        begun = time.perf_counter()
-        made, data, why = _cached(folder, manifest, stage, choice, threads, cache)
-        hits += not why
-        if why and cache.root is not None:
-            noted(f"{stage} in {choice}: not in the cache, {why}")
-        if made.precision == "fp32":
-            noted(f"[–] {stage}  {made.reason}")
-            continue
-        spec = manifest.stages[stage]
-        file = f"{Path(spec.file).with_suffix('')}.{made.precision}.onnx"
-        (folder / file).write_bytes(data)
-        report = StageReport(
-            stage,
-            made.precision,
-            varying_symbol(Signature(spec.inputs, spec.outputs)),
-            made.tolerance,
-            made.why_tolerance,
-            made.differences,
-            len(data),
-            time.perf_counter() - begun,
-            kept=made.kept,
-        )
-        reports.append(report)
-        finished(report)
-        variants.append(VariantSpec(stage, made.precision, file, report.error, made.kept))
-    if hits:
-        noted(f"{hits} further precisions from the cache")
-    _refuse_missed(reports, command)
-    return _with_variants(folder, manifest, variants), tuple(reports)
+    order = stage_order(manifest.stages)
+    jobs: list[tuple[str, str]] = [(s, options.of(s)) for s in order if options.of(s) != "fp32"]
+    return jobs + ([(HUBERT, "int8")] if options.int8_hubert else [])
 
 
-def _with_variants(folder: Path, manifest: Manifest, variants: list[VariantSpec]) -> Manifest:
-    if not variants:
-        return manifest
-    return dataclasses.replace(manifest, variants=tuple(variants), files=list_files(folder))
+def _file(manifest: Manifest, choice: Choice) -> str:
+    return f"{manifest.stages[choice.stage].file.removesuffix('.onnx')}.{choice.precision}.onnx"
 
 
-def _refuse_missed(reports: list[StageReport], command: str) -> None:
-    if missed := [r for r in reports if not r.passed]:
+def _report(manifest: Manifest, choice: Choice, seconds: float) -> StageReport:
+    spec = manifest.stages[choice.stage]
+    return StageReport(
+        choice.stage,
+        choice.precision,
+        varying_symbol(Signature(spec.inputs, spec.outputs)),
+        choice.tolerance.relative_l2,
+        choice.tolerance.reason,
+        choice.differences,
+        len(choice.data),
+        seconds,
+        kept=choice.kept,
+    )
+
+
+def _refuse_missed(choices: list[Choice], command: str) -> None:
+    if missed := [c for c in choices if not c.passed]:
+        first = missed[0]
+        other = "leave --int8-hubert out"
+        if first.precision != "int8":
+            other = f"let it find what they bear with --precision {first.stage}=auto"
         raise ToleranceMissed(
-            ", ".join(f"stage {r.stage} in {r.precision}" for r in missed),
-            expected=f"a relative L2 of at most {missed[0].tolerance:.0e}",
-            found=", ".join(f"{r.relative_l2:.1e}" for r in missed),
-            remedy=f"nothing was written; let it find what they bear with --precision "
-            f"{missed[0].stage}=auto, or see it again with: {command}",
+            ", ".join(f"stage {c.stage} in {c.precision}" for c in missed),
+            expected=f"a relative L2 of at most {first.tolerance.relative_l2:.0e}",
+            found=", ".join(f"{worst(c.differences):.1e}" for c in missed),
+            remedy=f"nothing was written; {other}, or see it again with: {command}",
         )
 
 
 def _cached(
-    folder: Path, manifest: Manifest, stage: str, choice: str, threads: int, cache: StageCache
-) -> tuple[Made, bytes, str]:
-    """What was made, its file, and why it was not in the cache (empty on a hit)."""
-    subject = f"{manifest.name} {stage} {choice}"
+    folder: Path, manifest: Manifest, stage: str, wanted: str, threads: int, cache: StageCache
+) -> tuple[Choice, str]:
+    """What was made, and why it was not in the cache (empty on a hit)."""
+    from .precision.auto import Choice
+
+    subject = f"{manifest.name} {stage} {wanted}"
+    tools = ("numpy", "onnx", "onnxruntime")
     parts = {
         "ONNX file": hash_file(file_path(folder, manifest.stages[stage].file)).sha256,
-        "choice": choice,
+        "precision": wanted,
         "exporter's source": source_hash("exporters/precision", "exporters"),
-        **{n: v for n, v in tool_versions().items() if n in ("numpy", "onnx", "onnxruntime")},
+        **{name: version for name, version in tool_versions().items() if name in tools},
     }
     found = cache.find("precision", subject, parts)
     if found.folder is not None:
-        plain = json.loads((found.folder / "made.json").read_bytes())
-        return from_plain(Made, plain), (found.folder / "stage.onnx").read_bytes(), ""
-    made, data = _make(folder, manifest.stages[stage], stage, choice, threads)
+        plain = json.loads((found.folder / "choice.json").read_bytes())
+        read = from_plain(_Kept, plain)
+        data = (found.folder / "stage.onnx").read_bytes()
+        facts = {f.name: getattr(read, f.name) for f in dataclasses.fields(read)}
+        return Choice(data=data, **facts), ""
+    choice = _made(folder, manifest.stages[stage], stage, wanted, threads)
 
     def fill(entry: Path) -> None:
-        (entry / "made.json").write_bytes(canonical(to_plain(made)))
-        (entry / "stage.onnx").write_bytes(data)
+        facts = {f.name: getattr(choice, f.name) for f in dataclasses.fields(_Kept)}
+        (entry / "choice.json").write_bytes(canonical(to_plain(_Kept(**facts))))
+        (entry / "stage.onnx").write_bytes(choice.data)
 
-    if made.passed:  # what failed may hold NaN, and is better seen again
+    # What failed may hold NaN, which JSON does not know, and is better seen again.
+    if choice.passed and all(d.nan_count == 0 for d in choice.differences):
         cache.keep("precision", subject, parts, fill)
-    return made, data, found.why
+    return choice, found.why
 
 
-def _make(
-    folder: Path, spec: StageSpec, stage: str, choice: str, threads: int
-) -> tuple[Made, bytes]:
-    from .precision.auto import at_precision, choose
+@dataclass(frozen=True)
+class _Kept:
+    """What a cache entry keeps of a `precision.auto.Choice` beside its file."""
+
+    stage: str
+    precision: Precision
+    differences: tuple[OutputDifference, ...]
+    tolerance: Tolerance
+    kept: tuple[str, ...]
+    reason: str
+
+
+def _made(folder: Path, spec: StageSpec, stage: str, wanted: str, threads: int) -> Choice:
+    from .precision.auto import Choice, at_precision, choose
 
     path = file_path(folder, spec.file)
     data, signature = path.read_bytes(), Signature(spec.inputs, spec.outputs)
     with OnnxRuntimeRunner(path, threads) as reference:
-        if choice == "auto":
-            chosen = choose(stage, data, signature, reference)
-        else:
-            chosen = at_precision(stage, data, signature, reference, choice)
-    made = Made(
-        stage,
-        chosen.precision,
-        chosen.tolerance.relative_l2,
-        chosen.tolerance.reason,
-        chosen.differences if chosen.precision != "fp32" else (),
-        chosen.kept,
-        chosen.reason,
-        chosen.passed,
+        if wanted == "auto":
+            return choose(stage, data, signature, reference)
+        if wanted == "fp16" or wanted == "bf16":
+            return at_precision(stage, data, signature, reference, wanted)
+        from .precision.int8 import quantise_hubert
+
+        small = quantise_hubert(data, signature, reference, sample_speech())
+    spoken = OutputDifference(
+        f"{spec.outputs[0].name} of speech",
+        small.differences[-1].length,
+        small.speech_relative_l2,
+        small.speech_relative_l2,
+        0,
     )
-    return made, chosen.data
+    return Choice(
+        stage,
+        "int8",
+        small.data,
+        (*small.differences, spoken),
+        small.tolerance,
+        (),
+        small.reason,
+    )

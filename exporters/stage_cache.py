@@ -143,6 +143,27 @@ class StageCache:
         return self.root / _LAST / f"{kind}-{name}.json"
 
 
+def note_misses(
+    noted: Callable[[str], None], used: bool, misses: Mapping[str, str], hits: int, what: str
+) -> None:
+    """Say in a line each what was found, and what was not and why; the same reason once.
+
+    Args:
+        used: whether there is a cache at all.
+        misses: what was not found → why.
+        hits: how many were found.
+        what: they are, such as ``"engines"``.
+    """
+    if not used:
+        return
+    if hits:
+        noted(f"cache: {hits} {what} found")
+    for why in dict.fromkeys(misses.values()):
+        names = [name for name, reason in misses.items() if reason == why]
+        shown = ", ".join(names) if len(names) <= 3 else f"{len(names)} {what}"
+        noted(f"cache: {shown} not found, {why}")
+
+
 def source_hash(*parts: str) -> str:
     """SHA-256 over the Python files directly in parts of the package, such as ``"exporters"``."""
     package = Path(__file__).resolve().parent.parent
