@@ -23,7 +23,6 @@ from .graph import (
     inputs_of,
     name_nodes,
     opset,
-    outputs_of,
     tensor_of,
 )
 from .safety import EITHER, is_real, unsuitable_nodes
@@ -111,7 +110,11 @@ class _Rewriting:
     """One conversion in place. Of each real tensor there may be an fp32 and a half version."""
 
     def __init__(
-        self, model: ModelProto, types: Mapping[str, int], half: frozenset[str], precision: HalfPrecision
+        self,
+        model: ModelProto,
+        types: Mapping[str, int],
+        half: frozenset[str],
+        precision: HalfPrecision,
     ) -> None:
         self._graph, self._types, self._half = model.graph, types, half
         self._kind = HALF_TYPES[precision]

@@ -171,5 +171,6 @@ def _performed(
 def _projected(points: Float32, pose: Float32, camera: Intrinsics) -> NDArray[np.float64]:
     """(68, 3) head space → (68, 2) pixels."""
     seen = points.astype(np.float64) @ pose[:, :3].T.astype(np.float64) + pose[:, 3]
-    flat: NDArray[np.float64] = camera.focal * seen[:, :2] / seen[:, 2:]
-    return flat + np.array([camera.cx, camera.cy])
+    centre = np.array([camera.cx, camera.cy])
+    flat: NDArray[np.float64] = camera.focal * seen[:, :2] / seen[:, 2:] + centre
+    return flat

@@ -73,7 +73,7 @@ def skeleton(model: ModelProto) -> ModelProto:
 
 def opset(model: ModelProto) -> int:
     """Version of the default operator set."""
-    return next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    return int(next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")))
 
 
 def inputs_of(node: NodeProto) -> Iterator[str]:

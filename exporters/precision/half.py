@@ -25,7 +25,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 from ...contract.errors import Failure
 from ...contract.tensors import TensorSpec
 from ...runtime.backends.protocol import Array
-from .graph import NUMPY_TYPES, cast, element_types, outputs_of, tensor_of
+from .graph import NUMPY_TYPES, cast, element_types, tensor_of
 
 NAME = "half-arithmetic"
 
@@ -151,9 +151,7 @@ class HalfRunner:
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     tensor = value.type.tensor_type
-    shape = tuple(
-        d.dim_value if d.HasField("dim_value") else d.dim_param for d in tensor.shape.dim
-    )
+    shape = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param for d in tensor.shape.dim)
     return TensorSpec(
         value.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape
     )

@@ -14,9 +14,10 @@ The first Conv always stays in fp32: it hears the waveform, whose quiet parts 8 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import onnx
 from onnx import ModelProto
 
 from ...contract.data import Float32
+from ...contract.engines import Precision
 from ...contract.errors import BadAudio
 from ...contract.measure import relative_l2
 from ...contract.stages import HUBERT, Signature
@@ -45,12 +47,17 @@ PIECE = SAMPLE_RATE
 MOST_PIECES = 16
 """Pieces that are calibrated with; ranges hardly grow after a few seconds of speech."""
 
-RECIPES = ("static", "mixed", "dynamic")
+RECIPES: Mapping[str, str] = {
+    "static": "all but MatMul and later Conv: int8 would cost more than it saves",
+    "mixed": "all but MatMul and later Conv: int8 would cost more than it saves",
+    "dynamic": "all but MatMul: int8 would cost more than it saves",
+}
+"""Recipes in the order in which they are tried → what stays in fp32."""
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """HuBERT in int8.
+    """HuBERT in int8; what it shares with `auto.Choice` has the same names.
 
     Attributes:
         data: the ONNX file.
@@ -67,6 +74,9 @@ class Quantised:
     speech_relative_l2: float
     tolerance: Tolerance
     reason: str
+    stage: str = HUBERT
+    precision: Precision = "int8"
+    kept: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -122,13 +132,11 @@ def quantise_hubert(
         tried.append(Quantised(made, recipe, differences, spoken, limit, ""))
         if tried[-1].passed:
             break
-    best = tried[-1] if tried[-1].passed else min(tried, key=lambda q: q.relative_l2)
+    best = min(tried, key=lambda q: (not q.passed, q.relative_l2))
     found = ", ".join(f"{q.recipe} {q.relative_l2:.1e}" for q in tried)
     sign = "≤" if best.passed else ">"
     reason = f"int8 {best.recipe}: {best.relative_l2:.1e} {sign} {limit.relative_l2:.0e} ({found})"
-    return Quantised(
-        best.data, best.recipe, best.differences, best.speech_relative_l2, limit, reason
-    )
+    return dataclasses.replace(best, reason=reason, kept=(RECIPES[best.recipe],))
 
 
 def _halves(samples: Float32) -> tuple[tuple[Float32, ...], Float32]:

@@ -86,7 +86,11 @@ def test_constants_are_rounded_to_nearest() -> None:
 
 def test_a_constant_beyond_the_range_keeps_its_node_in_fp32(tmp_path: Path) -> None:
     data = graph(
-        [node("MatMul", "x w", "a"), node("Where", "c b a", "s"), node("MatMul", "s w", "y", "last")],
+        [
+            node("MatMul", "x w", "a"),
+            node("Where", "c b a", "s"),
+            node("MatMul", "s w", "y", "last"),
+        ],
         {"x": ["n", 8], "c": ["n", 8]},
         {"y": ["n", 8]},
         {"w": np.eye(8, dtype=np.float32), "b": np.float32(-3.4e38)},
@@ -172,9 +176,10 @@ def test_borders_stay_in_fp32(tiny_engines: Path) -> None:
 
 def test_a_graph_with_branches_is_refused() -> None:
     branch = onnx.helper.make_graph(
-        [node("Identity", "x", "b")], "branch", [], [
-            onnx.helper.make_tensor_value_info("b", TensorProto.FLOAT, ["n"])
-        ]
+        [node("Identity", "x", "b")],
+        "branch",
+        [],
+        [onnx.helper.make_tensor_value_info("b", TensorProto.FLOAT, ["n"])],
     )
     data = graph(
         [node("If", "c", "y", then_branch=branch, else_branch=branch)],

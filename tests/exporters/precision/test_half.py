@@ -52,14 +52,21 @@ def test_the_judge_sees_a_cancellation_that_onnxruntime_hides(tmp_path: Path) ->
 def test_every_result_is_rounded_to_nearest_even(precision: HalfPrecision) -> None:
     """Against NumPy's own half numbers, over the whole range: denormal, huge, infinite."""
     data = graph(
-        [node("Relu", "x", "a"), node("Gemm", "a w", "b"), node("Sqrt", "b", "c"), node("Gemm", "c w", "y", "last")],
+        [
+            node("Relu", "x", "a"),
+            node("Gemm", "a w", "b"),
+            node("Sqrt", "b", "c"),
+            node("Gemm", "c w", "y", "last"),
+        ],
         {"x": ["n", 1]},
         {"y": ["n", 1]},
         {"w": np.ones((1, 1), np.float32)},
-    )  # fmt: skip
+    )
     kind = NUMPY[precision]
     x = np.exp2(rng().uniform(-30, 20, (20_000, 1))).astype(np.float32)
-    x = np.concatenate([x, np.float32([[65504], [65519.9], [65520], [2049], [2051], [6e-8], [2e-8]])])
+    x = np.concatenate(
+        [x, np.float32([[65504], [65519.9], [65520], [2049], [2051], [6e-8], [2e-8]])]
+    )
     with np.errstate(over="ignore"):
         rounded = x.astype(kind).astype(np.float32)
         expected = np.sqrt(rounded).astype(kind).astype(np.float32)
