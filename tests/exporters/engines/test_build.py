@@ -161,7 +161,7 @@ def test_too_little_memory_or_disk_starts_nothing(
         build_engine(networks.request(mlp), tmp_path / "e.engine")
     usage = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(BadOutput, match="about 4 MB free for the engine of density, found 1 MB"):
+    with pytest.raises(BadOutput, match="about 5 MB free for the engine of density, found 1 MB"):
         build_engine(networks.request(mlp), tmp_path / "e.engine")
     assert not list(tmp_path.iterdir())
 

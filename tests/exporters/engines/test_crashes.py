@@ -115,6 +115,16 @@ def test_a_worker_that_cannot_start(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_worker_that_dies_in_the_middle_of_a_word(
+    mlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = """printf '{"event": "phase", "name": "parsing", "fraction": 0}\n{"ev'; kill -9 $$"""
+    monkeypatch.setattr(build, "WORKER", ("sh", "-c", dying))
+    with pytest.raises(Failure, match="killed by SIGKILL in phase 'parsing'"):
+        build_engine(networks.request(mlp), tmp_path / "e.engine")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("phase", ["loading", "Optimizing graph", "writing"])
 def test_an_interrupt_ends_the_worker(phase: str, mlp: Path, tmp_path: Path) -> None:
     running: set[int] = set()
