@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 
 import emogene
@@ -19,7 +20,8 @@ from emogene.runtime.command_line import exit_code
 from emogene.runtime.commands import app
 
 from .engine_fixtures import add_engines
-from .fake_tensorrt import Machine
+from .fake_cuda import Machine
+from .fake_tensorrt import install
 
 CPU = "onnxruntime-cpu"
 
@@ -32,7 +34,7 @@ def directory(tiny_engines: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     made = Machine()
-    made.install(monkeypatch, tmp_path, rtx="1.7.1.116", proper="10.13.2.6")
+    install(made, monkeypatch, tmp_path, rtx="1.7.1.116", proper="10.13.2.6")
     return made
 
 
@@ -64,7 +66,7 @@ def test_engines_are_not_missed_without_a_gpu_unless_asked_for(
     directory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     add_engines(directory)
-    Machine(gpus=0).install(monkeypatch, tmp_path, rtx="1.7.1.116")
+    install(Machine(gpus=0), monkeypatch, tmp_path, rtx="1.7.1.116")
     assert chosen(directory, strict=True).fallback is None
     said = lost(chosen(directory, "tensorrt-rtx"))
     assert "the driver sees no GPU" in said and "install the NVIDIA driver" in said
@@ -145,7 +147,7 @@ def test_a_missing_library(
 def test_a_library_of_the_future(
     directory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    Machine().install(monkeypatch, tmp_path, proper="12.0.0.1")
+    install(Machine(), monkeypatch, tmp_path, proper="12.0.0.1")
     add_engines(directory, "tensorrt", version="12.0.0.1")
     assert "expected version 10 or 11, found 12.0.0.1" in lost(chosen(directory))
 
@@ -173,6 +175,25 @@ def test_an_engine_that_does_not_open_is_given_up(machine: Machine, directory: P
     resign(directory)
     with pytest.raises(BadEngineDirectory, match=r"density\.onnx"):
         emogene.open(directory, threads=1)
+
+
+def test_a_provider_that_onnx_runtime_drops_is_told(
+    machine: Machine, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with onnxruntime-gpu where CUDA's libraries do not load: listed, and then not taken."""
+    real, listed = onnxruntime.InferenceSession, ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda path, options, providers: real(path, options, providers=listed[1:]),
+    )
+    with emogene.open(directory, threads=1, backend="onnxruntime") as avatar:
+        assert avatar.choice.fallback is not None
+        assert avatar.choice.fallback.backend == "onnxruntime-cuda"
+        assert "put it on onnxruntime-cpu" in lost(avatar.choice)
+    with pytest.raises(Unavailable, match="backend onnxruntime-cuda"):
+        emogene.open(directory, threads=1, backend="onnxruntime", strict=True)
 
 
 def test_flipped_bits_are_found_before_anything_is_deserialised(

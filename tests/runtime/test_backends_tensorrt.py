@@ -23,7 +23,8 @@ from emogene.runtime.backends.protocol import DeviceBuffer
 from emogene.runtime.backends.tensorrt import TensorRtRunner, open_engine
 
 from .engine_fixtures import add_engines, inputs, resign
-from .fake_tensorrt import Machine
+from .fake_cuda import Machine
+from .fake_tensorrt import install
 
 VERSION = "1.7.1.116"
 
@@ -32,7 +33,7 @@ VERSION = "1.7.1.116"
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Machine]:
     """An Ampere GPU with TensorRT-RTX and TensorRT; nothing may be left on it."""
     made = Machine()
-    made.install(monkeypatch, tmp_path, rtx=VERSION, proper="10.13.2.6")
+    install(made, monkeypatch, tmp_path, rtx=VERSION, proper="10.13.2.6")
     yield made
     gc.collect()
     assert not made.allocations and not made.streams and not made.contexts and not made.graphs

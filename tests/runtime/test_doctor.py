@@ -19,7 +19,8 @@ from emogene.runtime.doctor import Diagnosis, doctor
 from emogene.runtime.doctor_checks import Check, check_disk, check_gpu, check_processor
 
 from .engine_fixtures import add_engines
-from .fake_tensorrt import Machine
+from .fake_cuda import Machine
+from .fake_tensorrt import install
 
 NAMES = [
     *("kernels", "processor", "ONNX Runtime", "PyAV", "disk", "GPU", "CUDA"),
@@ -35,7 +36,7 @@ def directory(tiny_engines: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     made = Machine()
-    made.install(monkeypatch, tmp_path, rtx="1.7.1.116")
+    install(made, monkeypatch, tmp_path, rtx="1.7.1.116")
     return made
 
 
@@ -44,7 +45,7 @@ def named(diagnosis: Diagnosis, name: str) -> Check:
 
 
 def test_a_machine_without_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    Machine(gpus=0).install(monkeypatch, tmp_path)
+    install(Machine(gpus=0), monkeypatch, tmp_path)
     found = doctor()
     assert found.runs and found.uses == "onnxruntime-cpu" and found.directory == ""
     assert [check.name for check in found.checks] == NAMES
