@@ -163,7 +163,7 @@ def _exported(
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(found.folder / name, fresh / name)
         plain = json.loads((found.folder / _EXPORT_REPORTS).read_bytes())
-        reports = from_plain(tuple[StageReport, ...], plain)  # type: ignore[arg-type]
+        reports = from_plain(tuple[StageReport, ...], plain)
         for report in reports:
             finished(report)
         noted(f"cache: {len(reports)} exported stages found")

@@ -12,6 +12,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from ..contract.engines import TARGETS, Target
 from ..contract.errors import MissingExtra
 from .built_in import checkpoints_folder
 from .command_output import console, line, progress
@@ -38,6 +39,11 @@ Architectures = Annotated[
     ),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor fill the cache.")]
+
+
+def _targets(chosen: list[TargetChoice] | None) -> tuple[Target, ...]:
+    values = {choice.value for choice in chosen or ()}
+    return tuple(target for target in TARGETS if target in values)
 
 
 def build_engines(
@@ -87,14 +93,14 @@ def build_engines(
 
     words = ["emogene-export", "build-engines", *([str(checkpoints)] if checkpoints else [])]
     words += ["-o", str(output)]
-    for name in target or ():
-        words += ["--target", name.value]
+    for chosen in target or ():
+        words += ["--target", chosen.value]
     words += ["--sm", sm] if sm else []
-    for name in precision or ():
-        words += ["--precision", name]
+    for wanted in precision or ():
+        words += ["--precision", wanted]
     words += ["--int8-hubert"] if int8_hubert else []
     command = shlex.join(words)
-    targets = tuple(t.value for t in target) if target else buildable_targets()
+    targets = _targets(target) or buildable_targets()
     options = BuildOptions(
         only=tuple(stage or ()),
         force=force,
@@ -138,7 +144,7 @@ def rebuild(
     for name in target or ():
         words += ["--target", name.value]
     words += ["--sm", sm] if sm else []
-    given = tuple(t.value for t in target or ())
+    given = _targets(target)
     architectures = parse_architectures(sm) if sm else ()
     options = EngineOptions(
         wanted_targets(directory, given),

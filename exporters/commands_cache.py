@@ -21,29 +21,26 @@ def list_entries(as_json: AsJson = False) -> None:
     from .stage_cache import StageCache, default_cache_folder
 
     root = default_cache_folder()
-    rows = [
-        {"kind": e.kind, "what": e.subject, "key": e.key, "size_bytes": e.size}
-        for e in StageCache(root / "exports").entries()
-    ]
+    rows = [(e.kind, e.subject, e.key, e.size) for e in StageCache(root / "exports").entries()]
     rows += [
-        {
-            "kind": "engine",
-            "what": f"{e.parts.stage} {e.parts.precision} {e.parts.tool} "
+        (
+            "engine",
+            f"{e.parts.stage} {e.parts.precision} {e.parts.tool} "
             f"{shown_architectures(e.architectures)}",
-            "key": e.parts.key,
-            "size_bytes": e.size,
-        }
+            e.parts.key,
+            e.size,
+        )
         for e in EngineCache(root / "engines").list_entries()
     ]
     if as_json:
-        print_json({"folder": str(root), "entries": rows})
+        names = ("kind", "what", "key", "size_bytes")
+        entries = [dict(zip(names, row, strict=True)) for row in rows]
+        print_json({"folder": str(root), "entries": entries})
         return
     out = console()
-    for row in rows:
-        size = shown_size(int(row["size_bytes"]))
-        line(out, f"{row['kind']:<10}  {str(row['key'])[:12]}  {size:>8}  {row['what']}")
-    total = shown_size(sum(int(row["size_bytes"]) for row in rows))
-    line(out, f"{root}: {len(rows)} entries, {total}")
+    for kind, what, key, size in rows:
+        line(out, f"{kind:<10}  {key[:12]}  {shown_size(size):>8}  {what}")
+    line(out, f"{root}: {len(rows)} entries, {shown_size(sum(size for *_, size in rows))}")
 
 
 @cache.command("clear")

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..runtime.doctor import Diagnosis
-from ..runtime.doctor_checks import BROKEN, NOT_NEEDED, WORKS
+from ..runtime.doctor_checks import BROKEN, NOT_NEEDED, WORKS, Status
 from .command_output import line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_MARKS = {WORKS: "✓", BROKEN: "✗", NOT_NEEDED: "–"}
+_MARKS: dict[str, str] = {WORKS: "✓", BROKEN: "✗", NOT_NEEDED: "–"}
 
 
 def print_diagnosis(found: Diagnosis, out: Console) -> None:
@@ -23,7 +23,8 @@ def print_diagnosis(found: Diagnosis, out: Console) -> None:
         line(out, f"[{_MARKS[check.status]}] {check.name:<{width}}  {check.found}")
         _remedies(out, width, [check.remedy])
     for candidate in found.candidates:
-        mark = _MARKS[WORKS if candidate.works else BROKEN if candidate.wanted else NOT_NEEDED]
+        missing: Status = BROKEN if candidate.wanted else NOT_NEEDED
+        mark = _MARKS[WORKS if candidate.works else missing]
         line(out, f"[{mark}] {candidate.backend:<{width}}  {candidate.reason}")
         _remedies(out, width, [candidate.remedy])
     alike: dict[tuple[str, str, str, str], list[str]] = {}

@@ -106,7 +106,7 @@ def network_facts(manifest: Manifest) -> dict[tuple[str, str, str], dict[str, An
         *((name, s.precision, s.file, s.error) for name, s in manifest.stages.items()),
         *((v.stage, v.precision, v.file, v.error) for v in manifest.variants),
     ]
-    facts = {
+    facts: dict[tuple[str, str, str], dict[str, Any]] = {
         (stage, "onnxruntime", precision): {
             "relative_l2": error.relative_l2 if error else None,
             "tolerance": error.tolerance if error else None,

@@ -45,7 +45,8 @@ class EngineOptions:
 
 def buildable_targets() -> tuple[Target, ...]:
     """ONNX Runtime, and whatever engines this machine can build."""
-    from .engines.flavours import FLAVOURS, require
+    from ..runtime.backends.flavours import FLAVOURS
+    from .engines.flavours import require
 
     found: list[Target] = ["onnxruntime"]
     for target, flavour in FLAVOURS.items():

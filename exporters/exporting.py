@@ -27,7 +27,7 @@ from .weights import weights_bytes
 
 STAGES_FOLDER = "stages"
 
-Started = Callable[[str, int, int], None]
+Started = Callable[[str, float, int], None]
 """Told what begins, how much is done, and how much there is."""
 
 Finished = Callable[[StageReport], None]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .precision.auto import Choice
 
 Wanted = Literal["fp32", "fp16", "bf16", "auto"]
+HALF: tuple[Literal["fp16", "bf16"], ...] = ("fp16", "bf16")
 CHOICES: tuple[Wanted, ...] = ("fp32", "fp16", "bf16", "auto")
 
 
@@ -249,8 +250,9 @@ def _made(folder: Path, spec: StageSpec, stage: str, wanted: str, threads: int) 
     with OnnxRuntimeRunner(path, threads) as reference:
         if wanted == "auto":
             return choose(stage, data, signature, reference)
-        if wanted == "fp16" or wanted == "bf16":
-            return at_precision(stage, data, signature, reference, wanted)
+        for half in HALF:
+            if wanted == half:
+                return at_precision(stage, data, signature, reference, half)
         from .precision.int8 import quantise_hubert
 
         small = quantise_hubert(data, signature, reference, sample_speech())

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..contract.codec import canonical, to_plain
 from ..contract.engine_directory import hash_file
@@ -198,7 +199,7 @@ def _in_words(changed: list[str], last: Mapping[str, str], parts: Mapping[str, s
     return ", ".join(said)
 
 
-def _read(path: Path) -> dict[str, object] | None:
+def _read(path: Path) -> dict[str, Any] | None:
     try:
         plain = json.loads(path.read_bytes())
     except (OSError, ValueError):
