@@ -6,6 +6,7 @@ Hashes prove integrity, not origin: engines are code, so load only directories y
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import shutil
@@ -160,6 +161,9 @@ def replace_folder(
         ) from None
     try:
         yield fresh
+        if target.exists() and _exchange(fresh, target):
+            shutil.rmtree(fresh, ignore_errors=True)
+            return
         old = fresh.with_name(fresh.name + ".old")
         if target.exists():
             target.rename(old)
@@ -189,3 +193,15 @@ def _refuse_other_files(target: Path, mark: str, beside: Collection[str]) -> Non
             found=f"other files: {shown}",
             remedy="choose another folder, or move them away",
         )
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, so that a kill leaves one or the other; False if the system
+    cannot."""
+    try:
+        swap = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    done: int = swap(here, os.fsencode(one), here, os.fsencode(other), exchange)
+    return done == 0

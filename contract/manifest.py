@@ -17,6 +17,7 @@ from typing import Any
 from .camera import Intrinsics
 from .codec import CodecError, canonical, from_plain, to_plain
 from .emotions import EMOTIONS
+from .engines import EngineSpec, VariantSpec
 from .errors import BadEngineDirectory
 from .field import FieldSpec, TorsoSpec
 from .landmarks import LANDMARKS
@@ -69,6 +70,8 @@ class Manifest:
         checkpoint: SHA-256 over the checkpoint's files.
         tools: versions of what built it.
         licence: what may be done with the avatar, in words.
+        variants: the stages' networks in further precisions.
+        engines: what was built from either for TensorRT or TensorRT-RTX.
         requires: features a reader must know.
         emotions: names in embedding order.
         landmark_layout: ``"ibug68"``.
@@ -88,6 +91,8 @@ class Manifest:
     checkpoint: str
     tools: Mapping[str, str]
     licence: str
+    variants: tuple[VariantSpec, ...] = ()
+    engines: tuple[EngineSpec, ...] = ()
     requires: tuple[str, ...] = ("field", "motion", "torso")
     emotions: tuple[str, ...] = EMOTIONS
     landmark_layout: str = f"ibug{LANDMARKS}"
@@ -179,6 +184,12 @@ def _check(manifest: Manifest, where: str) -> None:
     for name, stage in manifest.stages.items():
         if stage.file not in manifest.files:
             raise _refuse(where, f"{stage.file} of stage {name} among its files", "it is missing")
+    further: tuple[VariantSpec | EngineSpec, ...] = (*manifest.variants, *manifest.engines)
+    for built in further:
+        if built.stage not in manifest.stages:
+            raise _refuse(where, f"stage {built.stage} of {built.file}", "no such stage")
+        if built.file not in manifest.files:
+            raise _refuse(where, f"{built.file} among its files", "it is missing")
     if manifest.field.density.inputs != manifest.field.feature_width:
         raise _refuse(
             where,

@@ -1,42 +1,46 @@
-"""A PyTorch avatar → a verified engine directory, or nothing at all."""
+"""A PyTorch avatar → a verified engine directory, or nothing at all.
+
+Four steps, each kept in a cache by all that decides its bytes: ONNX files compared with PyTorch
+(`exporting`), further precisions (`precision_step`), engines (`engine_step`), and the reports.
+PyTorch is imported only when the first step has something to do.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import platform
+import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..contract.engine_directory import list_files, read_manifest, replace_folder
-from ..contract.errors import BadEngineDirectory, BadOption, BadOutput, ToleranceMissed
-from ..contract.manifest import MANIFEST_FILE, REPORTS_FOLDER, WEIGHTS_FILE, Manifest
-from ..contract.stages import Signature
-from ..contract.tensors import StageSpec
-from ..reference.avatar import LICENCE_FILE, ReferenceAvatar
-from ..runtime.backends.onnxruntime import OnnxRuntimeRunner
-from ..runtime.backends.protocol import Array
-from .compare import compare
-from .examples import LENGTHS, varying_symbol
-from .known_answers import KNOWN_ANSWERS_FILE, answers, to_bytes
-from .onnx_file import onnx_bytes
-from .report import REPORT_JSON, REPORT_MARKDOWN, StageReport, report_json, report_markdown
-from .runners import TorchRunner
-from .stages import LOADERS, feature_width, latent_width, stage_signatures
-from .tolerances import tolerance
+from ..contract.codec import canonical, from_plain, to_plain
+from ..contract.engine_directory import check_files, read_manifest, replace_folder
+from ..contract.engines import Target
+from ..contract.errors import BadEngineDirectory, BadOutput
+from ..contract.manifest import MANIFEST_FILE, Manifest
+from .engine_step import EngineOptions, build_engines
+from .precision_step import PrecisionOptions, make_variants
+from .report import Report, StageReport
+from .report_files import COMMAND, write_reports
+from .stage_cache import StageCache, source_hash
 from .tools import checkpoint_hash, machine, tool_versions
 from .verify import verify_engine_directory
-from .weights import weights_bytes
 
-STAGES_FOLDER = "stages"
+if TYPE_CHECKING:
+    from .exporting import Started
 
-COMMAND = "emogene-export build-engines CHECKPOINTS -o DIRECTORY"
+_EXPORT_REPORTS = "export_reports.json"
+"""In a cache entry: what was measured when it was exported."""
 
-Started = Callable[[str, int, int], None]
-"""Told the stage that begins, how many are done, and how many there are."""
+Finished = Callable[[Report], None]
+"""Told what was measured of a network."""
 
-Finished = Callable[[StageReport], None]
-"""Told what was measured of a stage."""
+Noted = Callable[[str], None]
+"""Told in words what the cache had and what it had not."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,9 @@ class BuildOptions:
         only: stages to export and compare; nothing is written then. Empty means the directory.
         force: replace a directory that holds another avatar.
         threads: threads ONNX Runtime may use for comparing.
+        precision: which further precisions to make of which stage.
+        engines: which engines to build, and for what.
+        cache: folder of the cache; None uses none.
         command: how to call this build again, for messages. The report keeps no paths of the
             machine it was made on.
     """
@@ -54,122 +61,149 @@ class BuildOptions:
     only: tuple[str, ...] = ()
     force: bool = False
     threads: int = 1
+    precision: PrecisionOptions = field(default_factory=PrecisionOptions)
+    engines: EngineOptions = field(default_factory=EngineOptions)
+    cache: Path | None = None
     command: str = COMMAND
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """ONNX files are always written; these are what else is built."""
+        return self.engines.targets
 
 
 def build_engine_directory(
     checkpoints: Path,
     target: Path,
     options: BuildOptions = BuildOptions(),
-    started: Started = lambda stage, done, count: None,
+    started: Started = lambda what, done, count: None,
     finished: Finished = lambda report: None,
-) -> tuple[StageReport, ...]:
+    noted: Noted = lambda words: None,
+) -> tuple[Report, ...]:
     """Export every stage, compare it with PyTorch, and put the directory in place if all agree.
 
     Args:
         checkpoints: a folder that `ReferenceAvatar.load` reads.
         target: the engine directory; one that stands there is replaced only on success.
-        started, finished: called before and after each stage.
+        started, finished: called before and after each network.
+        noted: called with what the cache had.
 
     Raises:
         BadCheckpoint: the checkpoints cannot be read.
-        BadOption: ``only`` names a stage this avatar does not have.
+        BadOption: an option names a stage this avatar does not have, or what cannot be built.
         BadOutput: the target holds other files, or another avatar and ``force`` is not set.
         ToleranceMissed: a stage differs too much; the target is as it was.
-        Failure: a stage cannot be exported; the target is as it was.
+        Failure: a stage cannot be exported or an engine built; the target is as it was.
+        Unavailable: a target cannot be built for on this machine; the target is as it was.
     """
-    avatar = ReferenceAvatar.load(checkpoints)
-    wanted = _wanted(stage_signatures(avatar), options.only)
     if options.only:
-        with tempfile.TemporaryDirectory() as scratch:
-            reports, _ = _export_stages(avatar, wanted, Path(scratch), options, started, finished)
-        _check_tolerances(reports, options.command)
-        return reports
-    if not options.force:
-        _check_owner(target, avatar.card.name)
+        return _compare_only(checkpoints, options, started, finished)
+    cache = StageCache(options.cache / "exports" if options.cache else None)
     with replace_folder(target) as fresh:
-        (fresh / STAGES_FOLDER).mkdir()
-        reports, kept = _export_stages(
-            avatar, wanted, fresh / STAGES_FOLDER, options, started, finished
+        manifest, reports = _exported(
+            checkpoints, target, fresh, options, cache, started, finished, noted
         )
-        _check_tolerances(reports, options.command)
-        (fresh / KNOWN_ANSWERS_FILE).write_bytes(to_bytes(kept))
-        (fresh / WEIGHTS_FILE).write_bytes(weights_bytes(avatar))
-        (fresh / LICENCE_FILE).write_text(avatar.licence, "utf-8")
-        manifest = _manifest(avatar, checkpoints, fresh, wanted, reports)
+        manifest, variants, seen = make_variants(
+            fresh,
+            manifest,
+            options.precision,
+            options.threads,
+            options.command,
+            cache,
+            started,
+            finished,
+            noted,
+        )
+        manifest, engines = build_engines(
+            fresh, manifest, options.engines, options.cache, started, finished, noted
+        )
+        all_reports = (*reports, *variants, *engines)
         (fresh / MANIFEST_FILE).write_bytes(manifest.to_bytes())
-        _write_reports(fresh / REPORTS_FOLDER, manifest, reports)
-        # What was written is read back as every user will read it.
-        verify_engine_directory(fresh, options.threads)
-    return reports
+        _read_back(fresh, manifest, options.threads, cache)
+        write_reports(fresh, manifest, all_reports, {"machine": dict(machine()), **seen})
+    return all_reports
 
 
-def _wanted(signatures: dict[str, Signature], only: Iterable[str]) -> dict[str, Signature]:
-    for name in only:
-        if name not in signatures:
-            raise BadOption("--stage", expected=f"one of {', '.join(signatures)}", found=name)
-    return {n: s for n, s in signatures.items() if not only or n in only}
+def _compare_only(
+    checkpoints: Path, options: BuildOptions, started: Started, finished: Finished
+) -> tuple[Report, ...]:
+    from ..reference.avatar import ReferenceAvatar
+    from .exporting import compare_stages
+
+    avatar = ReferenceAvatar.load(checkpoints)
+    with tempfile.TemporaryDirectory() as scratch:
+        return compare_stages(
+            avatar,
+            options.only,
+            Path(scratch),
+            options.threads,
+            options.command,
+            started,
+            finished,
+        )
 
 
-def _export_stages(
-    avatar: ReferenceAvatar,
-    wanted: dict[str, Signature],
-    folder: Path,
+def _exported(
+    checkpoints: Path,
+    target: Path,
+    fresh: Path,
     options: BuildOptions,
+    cache: StageCache,
     started: Started,
     finished: Finished,
-) -> tuple[tuple[StageReport, ...], dict[str, Array]]:
-    """Write ``<stage>.onnx`` into ``folder``; give the reports and the answers to keep."""
-    reports: list[StageReport] = []
-    kept: dict[str, Array] = {}
-    for stage, signature in wanted.items():
-        started(stage, len(reports), len(wanted))
-        begun = time.perf_counter()
-        module = LOADERS[stage](avatar).eval()
-        path = folder / f"{stage}.onnx"
-        path.write_bytes(onnx_bytes(stage, module, signature))
-        symbol, limit = varying_symbol(signature), tolerance(stage, "fp32")
-        lengths = LENGTHS[symbol]
-        with (
-            TorchRunner(module, signature) as reference,
-            OnnxRuntimeRunner(path, options.threads) as candidate,
-        ):
-            differences = compare(stage, signature, candidate, reference, lengths)
-            kept |= answers(stage, signature, reference, lengths)
-        report = StageReport(
-            stage,
-            "fp32",
-            symbol,
-            limit.relative_l2,
-            limit.reason,
-            differences,
-            path.stat().st_size,
-            time.perf_counter() - begun,
-        )
-        reports.append(report)
-        finished(report)
-    return tuple(reports), kept
+    noted: Noted,
+) -> tuple[Manifest, tuple[StageReport, ...]]:
+    """Fill ``fresh`` with the float32 directory, from the cache or from PyTorch."""
+    subject, parts = str(checkpoints.resolve()), _export_parts(checkpoints)
+    found = cache.find("export", subject, parts)
+    if found.folder is not None:
+        manifest = read_manifest(found.folder)
+        _check_owner(target, manifest.name, options.force)
+        for name in (*manifest.files, MANIFEST_FILE):
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(found.folder / name, fresh / name)
+        plain = json.loads((found.folder / _EXPORT_REPORTS).read_bytes())
+        reports = from_plain(tuple[StageReport, ...], plain)
+        for report in reports:
+            finished(report)
+        noted(f"cache: {len(reports)} exported stages found")
+        return manifest, reports
+    if cache.root is not None:
+        noted(f"cache: exported stages not found, {found.why}")
+    from ..reference.avatar import ReferenceAvatar
+    from .exporting import export_avatar
+
+    avatar = ReferenceAvatar.load(checkpoints)
+    _check_owner(target, avatar.card.name, options.force)
+    manifest, reports = export_avatar(
+        avatar, checkpoints, fresh, options.threads, options.command, started, finished
+    )
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(fresh, folder, dirs_exist_ok=True)
+        (folder / _EXPORT_REPORTS).write_bytes(canonical(to_plain(reports)))
+
+    cache.keep("export", subject, parts, fill)
+    return manifest, reports
 
 
-def _check_tolerances(reports: Sequence[StageReport], command: str) -> None:
-    missed = [r for r in reports if not r.passed]
-    if missed:
-        again = " ".join(f"--stage {r.stage}" for r in missed)
-        raise ToleranceMissed(
-            f"stage {', '.join(r.stage for r in missed)}",
-            expected=f"a relative L2 of at most {missed[0].tolerance:.0e}",
-            found=", ".join(f"{r.relative_l2:.1e}" for r in missed),
-            remedy=f"nothing was written; see it again with: {command} {again}",
-        )
+def _export_parts(checkpoints: Path) -> dict[str, str]:
+    """All that decides what an export is: the checkpoint, the tools, our code, the processor."""
+    return {
+        "checkpoint": checkpoint_hash(checkpoints),
+        "exporter's source": source_hash("exporters", "reference", "contract"),
+        "architecture": platform.machine(),
+        **tool_versions(),
+    }
 
 
-def _check_owner(target: Path, name: str) -> None:
+def _check_owner(target: Path, name: str, force: bool) -> None:
     """Refuse to replace another avatar; a damaged or older directory may be rebuilt."""
     try:
         there = read_manifest(target).name
     except BadEngineDirectory:
         return
-    if there != name:
+    if there != name and not force:
         raise BadOutput(
             str(target),
             expected=f"a new folder, or a directory of the avatar {name!r}",
@@ -178,54 +212,16 @@ def _check_owner(target: Path, name: str) -> None:
         )
 
 
-def _in_words(markdown: str) -> str:
-    """The first paragraph of the licence notes that is no heading, on one line."""
-    paragraphs = [" ".join(p.split()) for p in markdown.split("\n\n")]
-    return next((p for p in paragraphs if p and not p.startswith("#")), "not stated")
-
-
-def _manifest(
-    avatar: ReferenceAvatar,
-    checkpoints: Path,
-    fresh: Path,
-    signatures: dict[str, Signature],
-    reports: Sequence[StageReport],
-) -> Manifest:
-    stages = {
-        r.stage: StageSpec(
-            f"{STAGES_FOLDER}/{r.stage}.onnx",
-            signatures[r.stage].inputs,
-            signatures[r.stage].outputs,
-            r.precision,
-            r.error,
-        )
-        for r in reports
+def _read_back(fresh: Path, manifest: Manifest, threads: int, cache: StageCache) -> None:
+    """What was written is read as every user will read it; once for the same bytes."""
+    parts = {
+        "files": str(json.loads(manifest.to_bytes())["digest"]),
+        "exporter's source": source_hash("exporters", "runtime", "contract"),
+        "cores": str(os.cpu_count()),
+        **tool_versions(),
     }
-    return Manifest(
-        name=avatar.card.name,
-        files=list_files(fresh),
-        stages=stages,
-        field=avatar.head.spec,
-        torso=avatar.torso.spec,
-        motion=avatar.card.motion,
-        idle=avatar.card.idle,
-        camera=avatar.card.camera,
-        feature_width=feature_width(avatar),
-        latent_width=latent_width(avatar),
-        checkpoint=checkpoint_hash(checkpoints),
-        tools=tool_versions(),
-        licence=_in_words(avatar.licence),
-    )
-
-
-def _write_reports(folder: Path, manifest: Manifest, reports: Sequence[StageReport]) -> None:
-    context = {
-        "avatar": manifest.name,
-        "checkpoint": manifest.checkpoint,
-        "tools": dict(manifest.tools),
-        "machine": dict(machine()),
-        "command": COMMAND,
-    }
-    folder.mkdir()
-    (folder / REPORT_JSON).write_bytes(report_json(reports, context))
-    (folder / REPORT_MARKDOWN).write_text(report_markdown(reports, context), "utf-8")
+    if cache.find("verified", manifest.name, parts).folder is not None:
+        check_files(fresh, manifest)
+        return
+    verify_engine_directory(fresh, threads)
+    cache.keep("verified", manifest.name, parts, lambda folder: None)

@@ -1,28 +1,21 @@
-"""``emogene-export``: build, look into and verify engine directories."""
+"""``emogene-export``: build, look into, verify and compare engine directories."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
-import shlex
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from ..contract.errors import MissingExtra
+from ..contract.errors import Unavailable
 from ..runtime.command_line import run
-from .built_in import checkpoints_folder
+from .command_output import console, line, print_json
+from .commands_build import build_engines, rebuild
+from .commands_cache import cache
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from .build import Finished, Started
-    from .report import StageReport
+    from .report import Report
 
 app = typer.Typer(
     name="emogene-export",
@@ -31,63 +24,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("build-engines")(build_engines)
+app.command("rebuild")(rebuild)
+app.add_typer(cache, name="cache")
 
 EngineDirectory = Annotated[Path, typer.Argument(help="An engine directory.", metavar="DIRECTORY")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables and lines.")]
-
-EXPORT_MODULES = ("torch", "onnx", "onnxscript", "transformers")
 
 
 def main() -> None:
     """Entry point of ``emogene-export``."""
     run(app)
-
-
-@app.command("build-engines")
-def build_engines(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="The engine directory to write.", metavar="DIR")
-    ],
-    checkpoints: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads it at run time
-        typer.Argument(help="A checkpoints folder; without one, the built-in avatar's."),
-    ] = None,
-    stage: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Only export and compare this stage, writing nothing. Repeatable."),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a directory that holds another avatar.")
-    ] = False,
-) -> None:
-    """Export every stage to ONNX, compare it with PyTorch, write a verified directory.
-
-    A directory that stands there is replaced only when every stage is within its tolerance.
-    """
-    for module in EXPORT_MODULES:
-        if importlib.util.find_spec(module) is None:
-            raise MissingExtra(module, "export", "exporting stages")
-    from .build import BuildOptions, build_engine_directory
-    from .report import shown_size
-
-    words = ["emogene-export", "build-engines", *([str(checkpoints)] if checkpoints else [])]
-    options = BuildOptions(
-        only=tuple(stage or ()),
-        force=force,
-        threads=os.cpu_count() or 1,
-        command=shlex.join([*words, "-o", str(output)]),
-    )
-    console = _console()
-    begun = time.perf_counter()
-    with checkpoints_folder(checkpoints) as folder, _progress(console) as (started, finished):
-        reports = build_engine_directory(folder, output, options, started, finished)
-    spent = f"in {time.perf_counter() - begun:.1f} s"
-    if options.only:
-        _line(console, f"{len(reports)} stages compared {spent}; {output} is as it was")
-        return
-    size = sum(p.stat().st_size for p in output.rglob("*") if p.is_file())
-    _line(console, f"{output}: {len(reports)} stages, {shown_size(size)}, {spent}")
-    _line(console, f"make it speak: emogene-run --engine-dir {shlex.quote(str(output))} AUDIO")
 
 
 @app.command()
@@ -97,66 +44,114 @@ def inspect(directory: EngineDirectory, as_json: AsJson = False) -> None:
 
     found = inspect_engine_directory(directory)
     if as_json:
-        print(json.dumps(found, indent=2, sort_keys=True))
+        print_json(found)
     else:
-        print_inspection(found, _console())
+        print_inspection(found, console())
 
 
 @app.command()
-def verify(directory: EngineDirectory, as_json: AsJson = False) -> None:
-    """Check every hash, and run every stage against the answers PyTorch gave.
+def verify(
+    directory: EngineDirectory,
+    on_device: Annotated[
+        bool,
+        typer.Option(
+            "--on-device", help="Complete the directory's report with what runs on this machine."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every hash, and run everything that runs here against the answers PyTorch gave.
 
-    Needs neither PyTorch nor the checkpoints.
+    Needs neither PyTorch nor the checkpoints. An engine whose GPU is not here is listed as not
+    executed.
     """
-    from .report import report_json
-    from .verify import verify_engine_directory
+    from .report import NotExecuted, report_json
+    from .verify import complete_report, verify_engine_directory
 
-    reports: list[StageReport] = []
-    console = _console()
+    reports: list[Report] = []
+    out = console()
 
-    def finished(report: StageReport) -> None:
+    def finished(report: Report) -> None:
         reports.append(report)
         if not as_json:
-            _line(console, report.line(_WIDTH))
+            line(out, report.line())
 
     try:
         verify_engine_directory(directory, os.cpu_count() or 1, finished)
     finally:
         if as_json and reports:
             print(report_json(reports, {"directory": str(directory)}).decode("ascii"), end="")
-    if not as_json:
-        _line(console, f"{directory}: every hash and {len(reports)} stages are as they were built")
+    if on_device:
+        complete_report(directory, reports)
+    if as_json:
+        return
+    waiting = [r for r in reports if isinstance(r, NotExecuted)]
+    for why in dict.fromkeys(f"{r.target}: {r.why}" for r in waiting):
+        line(out, why)
+    done = f"{directory}: every hash and {len(reports) - len(waiting)} networks are as built"
+    line(out, done + (f", {len(waiting)} not executed here" if waiting else ""))
 
 
-_WIDTH = 15
-"""Of the longest stage name."""
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="An engine directory.", metavar="OLD")],
+    new: Annotated[Path, typer.Argument(help="Another one.", metavar="NEW")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what changed between two engine directories: files, precision, errors, size."""
+    from .diff import diff_engine_directories, print_diff
+
+    found = diff_engine_directories(old, new)
+    if as_json:
+        print_json(found)
+    else:
+        print_diff(found, console())
 
 
-@contextmanager
-def _progress(console: Console) -> Iterator[tuple[Started, Finished]]:
-    """Callbacks that show the stage at work and print a line for each that is done."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+@app.command()
+def bench(
+    directory: EngineDirectory,
+    seconds: Annotated[
+        float, typer.Option(help="Time to spend on each network.", metavar="S", min=0.0)
+    ] = 0.3,
+    as_json: AsJson = False,
+) -> None:
+    """Time every stage in every precision and on every backend that works here."""
+    from .bench import bench_engine_directory, print_bench
 
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    shown = console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
-        task = bar.add_task("reading checkpoints", total=None)
-
-        def started(stage: str, done: int, count: int) -> None:
-            bar.update(task, description=f"exporting {stage}", completed=done, total=count)
-
-        def finished(report: StageReport) -> None:
-            _line(console, report.line(_WIDTH))
-
-        yield started, finished
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False)
+    rows = bench_engine_directory(directory, os.cpu_count() or 1, seconds)
+    if as_json:
+        print_json(rows)
+    else:
+        print_bench(rows, console())
 
 
-def _line(console: Console, text: str) -> None:
-    """Print as it stands: ``[✓]`` is no markup, and a long line is not wrapped."""
-    console.print(text, markup=False, soft_wrap=True)
+@app.command()
+def doctor(
+    directory: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads it at run time
+        typer.Argument(help="An engine directory; without one, only the machine.", metavar="DIR"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what works on this machine, what does not, and the command that mends it.
+
+    With a directory: whether it will run here, with what, and why. Ends with exit code 1 if it
+    will not.
+    """
+    from ..contract.codec import to_plain
+    from ..runtime.doctor import doctor as examine
+    from .diagnosis import print_diagnosis
+
+    found = examine(directory)
+    if as_json:
+        print_json(to_plain(found))
+    else:
+        print_diagnosis(found, console())
+    if not found.runs:
+        raise Unavailable(
+            str(directory or "this machine"),
+            expected="an engine directory to run here" if directory else "what any directory needs",
+            found=found.why,
+            remedy=found.remedy,
+        )

@@ -16,10 +16,11 @@ from ..contract.manifest import REBUILD, WEIGHTS_FILE, Manifest
 from ..contract.stages import AMBIENT, CONDITION, REQUIRED_STAGES
 from ..contract.units import FRAMES_PER_SECOND
 from ..contract.weights import OCCUPANCY, POSES
-from .report import shown_size
+from .report import shown_architectures, shown_size
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 def inspect_engine_directory(folder: Path) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def print_inspection(found: dict[str, Any], console: Console) -> None:
             shown_size(manifest["files"][stage["file"]]["size"]),
         )
         tensors.add_row(*map(escape, (name, _tensors(stage["inputs"]), _tensors(stage["outputs"]))))
-    console.print(stages, tensors)
+    console.print(stages, *_built_tables(manifest), tensors)
     facts = Table(show_header=False, title="Avatar", title_justify="left")
     facts.add_column(style="bold")
     facts.add_column(overflow="fold")
@@ -87,6 +88,50 @@ def print_inspection(found: dict[str, Any], console: Console) -> None:
         # Brackets in a licence text are no markup.
         facts.add_row(name, escape(value))
     console.print(facts)
+
+
+def _built_tables(manifest: dict[str, Any]) -> list[Table]:
+    """Further precisions, and engines; nothing for what the directory does not have."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    tables = []
+    if manifest["variants"]:
+        table = Table("stage", "precision", title="Further precisions", title_justify="left")
+        for column in ("rel. L2", "tolerance", "nodes in fp32", "size"):
+            table.add_column(column, justify="right")
+        for v in manifest["variants"]:
+            size = shown_size(manifest["files"][v["file"]]["size"])
+            table.add_row(
+                escape(v["stage"]), v["precision"], *_error(v["error"]), str(len(v["kept"])), size
+            )
+        tables.append(table)
+    if manifest["engines"]:
+        table = Table("stage", "precision", "for", title="Engines", title_justify="left")
+        table.add_column("lengths", overflow="fold")
+        for column in ("rel. L2", "scratch", "size"):
+            table.add_column(column, justify="right")
+        for e in manifest["engines"]:
+            profile = e["profile"]
+            lengths = ":".join(str(profile[k]) for k in ("minimum", "optimum", "maximum"))
+            table.add_row(
+                escape(e["stage"]),
+                e["precision"],
+                escape(f"{e['tool']} {shown_architectures(e['architectures'])}"),
+                escape(f"{profile['symbol']}={lengths}"),
+                _error(e["error"])[0],
+                shown_size(e["scratch_bytes"]),
+                shown_size(manifest["files"][e["file"]]["size"]),
+            )
+        tables.append(table)
+    return tables
+
+
+def _error(error: dict[str, Any] | None) -> tuple[str, str]:
+    """Relative L2 and its tolerance; words for what nothing here could run."""
+    if error is None:
+        return "not executed", ""
+    return f"{error['relative_l2']:.1e}", f"{error['tolerance']:.0e}"
 
 
 def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:

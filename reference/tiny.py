@@ -134,7 +134,8 @@ def _audio_to_motion(face: Array) -> AudioToMotion:
         kernel=3,
         encoder_layers=2,
         decoder_layers=2,
-        flow=FlowConfig(couplings=2, hidden=16, kernel=3, layers=1),
+        # Of one layer, TensorRT-RTX 1.7 cannot build the flow.
+        flow=FlowConfig(couplings=2, hidden=16, kernel=3, layers=2),
         mouth_amplitude=False,
         folding="scaled",
     )

@@ -15,6 +15,7 @@ from ..contract.manifest import Manifest
 from ..contract.weights import BACKGROUND, POSES
 from ..kernels.threads import ThreadPool
 from .audio.load import AudioSource, as_chunks
+from .backends.choice import AUTO, Choice
 from .loading import Loaded, load_engine_directory
 from .motion.pipeline import MotionPipeline
 from .noise import checked_seed
@@ -32,25 +33,36 @@ MAX_SIZE = 4096
 """Largest side of a picture, pixels."""
 
 
-def open(path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Avatar:
+def open(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    threads: int | None = None,
+    backend: str = AUTO,
+    strict: bool = False,
+) -> Avatar:
     """Open an engine directory.
 
     Args:
         path: the engine directory; None is the built-in avatar. Engines are code: open only
             directories you trust.
         threads: processor threads it may use in all; None takes all the process may run on.
+        backend: what runs the networks: ``"auto"`` (the best that works here), ``"onnxruntime"``,
+            ``"tensorrt"`` or ``"tensorrt-rtx"``; one that does not work here is replaced by the
+            next best, and `Avatar.choice` says why.
+        strict: refuse such a replacement.
 
     Raises:
         BadEngineDirectory: it is missing, damaged, or does not fit this version.
-        BadOption: ``threads`` is less than 1.
+        BadOption: ``threads`` is less than 1, or there is no such backend.
         KernelLibraryMissing: the compiled kernels are not there.
+        Unavailable: ``strict``, and the backend does not work here.
     """
     if threads is not None and threads < 1:
         raise BadOption(
             "threads", expected="at least 1", found=str(threads), remedy="leave it out to use all"
         )
     count = threads or available_threads()
-    return Avatar(load_engine_directory(path, count), count)
+    return Avatar(load_engine_directory(path, count, backend, strict=strict), count)
 
 
 def available_threads() -> int:
@@ -98,6 +110,11 @@ class Avatar:
     def backends(self) -> dict[str, str]:
         """What really runs each stage."""
         return {name: runner.backend for name, runner in self._loaded.runners.items()}
+
+    @property
+    def choice(self) -> Choice:
+        """Which backend was chosen, and why not the others."""
+        return self._loaded.choice
 
     def session(
         self,

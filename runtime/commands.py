@@ -91,6 +91,14 @@ def emogene_run(
         IdleChoice,
         typer.Option(help="How still poses are found: with a tolerance, or as the paper prints."),
     ] = IdleChoice.TOLERANT,
+    backend: Annotated[
+        str,
+        typer.Option(
+            help="What runs the networks: auto (the best that works here), onnxruntime, tensorrt "
+            "or tensorrt-rtx.",
+            metavar="NAME",
+        ),
+    ] = "auto",
     strict: Annotated[
         bool, typer.Option("--strict", help="End with an error instead of any fallback.")
     ] = False,
@@ -120,6 +128,7 @@ def emogene_run(
             size=size,
             threads=threads,
             idle=idle.value,
+            backend=backend,
             strict=strict,
             stats=stats is not None,
         )

@@ -17,6 +17,7 @@ from ..contract.errors import BadOption, Unavailable
 from . import avatar as avatars
 from .audio.load import as_chunks
 from .avatar import Avatar
+from .backends.choice import Choice, checked_backend
 from .run_statistics import RunStatistics
 from .session import Session
 from .sinks import open_sink
@@ -38,6 +39,7 @@ class RunOptions:
     size: int | None
     threads: int | None
     idle: Literal["tolerant", "strict"]
+    backend: str
     strict: bool
     stats: bool
 
@@ -54,9 +56,17 @@ def run_command(options: RunOptions) -> None:
     # Cheap checks first, so that a typing error does not cost the loading of an avatar.
     emotion_index(options.emotion)
     checked_intensity(options.intensity)
+    checked_backend(options.backend)
     with _without_library_chatter():
         chunks = list(as_chunks(source))
-    with avatars.open(options.engine_dir, threads=options.threads) as avatar:
+    opened = avatars.open(
+        options.engine_dir,
+        threads=options.threads,
+        backend=options.backend,
+        strict=options.strict,
+    )
+    with opened as avatar:
+        _report_backend(avatar.choice)
         session = avatar.session(
             options.emotion, options.intensity, options.seed, size=options.size, idle=options.idle
         )
@@ -101,6 +111,11 @@ def _without_library_chatter() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def _report_backend(choice: Choice) -> None:
+    if lost := choice.fallback:
+        _say(f"note: {choice.used} instead of {lost.backend}: {lost.reason} — {lost.remedy}")
 
 
 def _report_fallbacks(session: Session, strict: bool) -> None:

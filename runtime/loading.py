@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract.engine_directory import check_files, file_path, read_manifest
+from ..contract.engine_directory import check_files, read_manifest
 from ..contract.errors import BadEngineDirectory
 from ..contract.manifest import MANIFEST_FILE, REBUILD, WEIGHTS_FILE, Manifest
 from ..contract.stages import Signature, signatures
 from ..contract.tensors import TensorSpec
 from ..contract.weights import weight_problems, weight_specs
-from .backends.onnxruntime import OnnxRuntimeRunner
+from .backends.choice import AUTO, Choice, checked_backend
+from .backends.opening import open_stages
 from .backends.protocol import Runner
 
 
@@ -35,12 +36,14 @@ class Loaded:
         manifest: its manifest.
         weights: its tensors (`contract.weights`), read-only.
         runners: every stage, ready to run.
+        choice: the backend that was chosen for them, and why.
     """
 
     path: Path
     manifest: Manifest
     weights: Mapping[str, NDArray[Any]]
     runners: Mapping[str, Runner]
+    choice: Choice
 
     def close(self) -> None:
         """Free the runners; twice is fine."""
@@ -53,20 +56,32 @@ def demo_directory() -> Path:
     return Path(str(importlib.resources.files(__package__) / "data" / "avatar"))
 
 
-def load_engine_directory(path: str | os.PathLike[str] | None, threads: int) -> Loaded:
+def load_engine_directory(
+    path: str | os.PathLike[str] | None,
+    threads: int,
+    backend: str = AUTO,
+    *,
+    strict: bool = False,
+) -> Loaded:
     """Check and load an engine directory.
 
     Args:
         path: the directory; None is the built-in avatar.
         threads: threads a network may use.
+        backend: one of `backends.choice.BACKENDS` or `backends.providers.PROVIDERS`.
+        strict: refuse to run on another backend than the one asked for, or, with ``"auto"``, the
+            best the directory was built for.
 
     Raises:
         BadEngineDirectory: it is missing, damaged, or does not fit this version.
+        BadOption: there is no such backend.
+        Unavailable: ``strict``, and the backend does not work here.
     """
+    checked_backend(backend)
     if path is not None:
-        return _load(Path(path), threads)
+        return _load(Path(path), threads, backend, strict)
     try:
-        return _load(demo_directory(), threads)
+        return _load(demo_directory(), threads, backend, strict)
     except BadEngineDirectory as error:
         raise BadEngineDirectory(
             error.thing,
@@ -76,7 +91,7 @@ def load_engine_directory(path: str | os.PathLike[str] | None, threads: int) -> 
         ) from None
 
 
-def _load(folder: Path, threads: int) -> Loaded:
+def _load(folder: Path, threads: int, backend: str, strict: bool) -> Loaded:
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     wanted = signatures(
@@ -90,11 +105,8 @@ def _load(folder: Path, threads: int) -> Loaded:
     problems = [p for name, s in wanted.items() for p in _stage_problems(name, manifest, s)]
     _refuse(where, "stages with the signatures of this format", problems)
     weights = _load_weights(folder, manifest)
-    runners: dict[str, Runner] = {}
+    runners, choice = open_stages(folder, manifest, wanted, threads, backend, strict=strict)
     try:
-        for name in wanted:
-            stage = file_path(folder, manifest.stages[name].file)
-            runners[name] = OnnxRuntimeRunner(stage, threads)
         problems = [
             f"{name}: {problem}"
             for name, signature in wanted.items()
@@ -105,7 +117,7 @@ def _load(folder: Path, threads: int) -> Loaded:
         for runner in runners.values():
             runner.close()
         raise
-    return Loaded(folder, manifest, weights, runners)
+    return Loaded(folder, manifest, weights, runners, choice)
 
 
 def _stage_problems(name: str, manifest: Manifest, wanted: Signature) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contract.codec import to_plain
 from ..contract.data import Frame
 from ..contract.units import FRAMES_PER_SECOND
 from .avatar import Avatar
@@ -45,6 +46,8 @@ class RunStatistics:
             "avatar": avatar.name,
             "backend": ", ".join(sorted(set(avatar.backends.values()))),
             "backends": avatar.backends,
+            "backend_asked": avatar.choice.asked,
+            "backend_candidates": to_plain(avatar.choice.candidates),
             "threads": avatar.threads,
             "size": session.size,
             "profile": session.profile.name,

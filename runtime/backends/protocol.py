@@ -3,15 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
+from ...contract.errors import Failure
 from ...contract.tensors import TensorSpec
 
 Array = NDArray[Any]
+Shape = tuple[int, ...]
 R = TypeVar("R", bound="Runner")
+B = TypeVar("B", bound="Bound")
+
+
+@dataclass(frozen=True)
+class DeviceBuffer:
+    """Memory of the GPU that the caller owns: its address, and how many bytes it has."""
+
+    address: int
+    size: int
+
+
+Buffer = Array | DeviceBuffer
+"""Where a bound network reads or writes: a C-contiguous array, or memory of the GPU."""
+
+
+class Bound(Protocol):
+    """A network tied to shapes and buffers. One run at a time.
+
+    Attributes:
+        buffers: every input and output by name: those handed in, and those made for the rest.
+    """
+
+    @property
+    def buffers(self) -> Mapping[str, Buffer]: ...
+
+    def run(self, stream: int | None = None) -> None:
+        """Read the inputs' buffers, write the outputs'. Allocates nothing.
+
+        Args:
+            stream: CUDA stream to enqueue on, without waiting; None runs and waits.
+
+        Raises:
+            Failure: the network could not be run, or a stream was given where there are none.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what it holds; twice is fine. The caller's buffers are the caller's."""
+        ...
+
+    def __enter__(self: B) -> B: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 class Runner(Protocol):
@@ -53,3 +105,63 @@ class Runner(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+class BindingRunner(Runner, Protocol):
+    """A runner that can be tied to buffers; what backends are. The PyTorch reference only runs."""
+
+    def bind(
+        self, shapes: Mapping[str, Shape], buffers: Mapping[str, Buffer] | None = None
+    ) -> Bound:
+        """Tie the network to the shapes of its inputs, and to buffers.
+
+        Args:
+            shapes: of every input.
+            buffers: for inputs and outputs by name; for those left out arrays are made.
+
+        Raises:
+            Failure: a name, shape, type or layout does not fit the network.
+        """
+        ...
+
+
+def check_shapes(where: str, inputs: tuple[TensorSpec, ...], shapes: Mapping[str, Shape]) -> None:
+    """Refuse (`Failure`) shapes with other names, another rank or other fixed lengths."""
+    known = {spec.name: spec.shape for spec in inputs}
+    if set(known) != set(shapes):
+        raise Failure(
+            where, expected=f"inputs {', '.join(known)}", found=", ".join(shapes) or "none"
+        )
+    for name, shape in shapes.items():
+        fits = len(shape) == len(known[name]) and all(
+            isinstance(want, str) or have == want
+            for have, want in zip(shape, known[name], strict=True)
+        )
+        if not fits:
+            spelled = f"({', '.join(map(str, known[name]))})"
+            raise Failure(f"{where} input {name}", expected=spelled, found=str(shape))
+
+
+def check_buffer(where: str, spec: TensorSpec, shape: Shape, buffer: Buffer) -> None:
+    """Refuse (`Failure`) a buffer that a network cannot read or write as it lies."""
+    thing, size = f"{where} buffer {spec.name}", byte_size(spec, shape)
+    if isinstance(buffer, DeviceBuffer):
+        if buffer.address == 0 or buffer.size < size:
+            found = f"{buffer.size} bytes at address {buffer.address}"
+            raise Failure(thing, expected=f"{size} bytes of the GPU's memory", found=found)
+    elif (
+        str(buffer.dtype) != spec.dtype
+        or buffer.shape != shape
+        or not buffer.flags.c_contiguous
+        or not buffer.flags.writeable
+    ):
+        raise Failure(
+            thing,
+            expected=f"a writeable C-contiguous {spec.dtype} array {shape}",
+            found=f"{buffer.dtype} {buffer.shape}, strides {buffer.strides}",
+        )
+
+
+def byte_size(spec: TensorSpec, shape: Shape) -> int:
+    """Bytes of a tensor of this shape."""
+    return int(np.prod(shape, dtype=np.int64)) * np.dtype(spec.dtype).itemsize

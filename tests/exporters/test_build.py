@@ -16,7 +16,7 @@ from emogene.contract.engine_directory import check_files, read_manifest
 from emogene.contract.errors import BadCheckpoint, BadOption, BadOutput, Failure, ToleranceMissed
 from emogene.contract.stages import REQUIRED_STAGES, Signature
 from emogene.contract.weights import weight_specs
-from emogene.exporters import build
+from emogene.exporters import exporting
 from emogene.exporters.build import BuildOptions, build_engine_directory
 from emogene.exporters.examples import LENGTHS, varying_symbol
 from emogene.exporters.known_answers import KNOWN_ANSWERS_FILE
@@ -35,7 +35,7 @@ def exported_before(tiny_engines: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     def read(stage: str, module: object, signature: Signature) -> bytes:
         return (tiny_engines / "stages" / f"{stage}.onnx").read_bytes()
 
-    monkeypatch.setattr(build, "onnx_bytes", read)
+    monkeypatch.setattr(exporting, "onnx_bytes", read)
     return tiny_engines
 
 
@@ -149,11 +149,11 @@ def test_lines_are_printed_as_stages_pass(
         tmp_path / "e",
         BuildOptions(only=("density",)),
         lambda *at: begun.append(at),
-        lambda report: lines.append(report.line(9)),
+        lambda report: lines.append(report.line()),
     )
-    assert begun == [("density", 0, 1)]
+    assert begun == [("exporting density", 0, 1)]
     (line,) = lines
-    assert line.startswith("[✓] density    rel L2 ")
+    assert line.startswith("[✓] density          fp32  rel L2 ")
     assert line.endswith(" ≤ 1e-05  (points 1, 777, 4096)")
     assert not (tmp_path / "e").exists(), "one stage is no directory"
 
@@ -171,12 +171,12 @@ def test_a_stage_that_misses_leaves_the_old_directory_alone(
         data = (exported_before / "stages" / f"{stage}.onnx").read_bytes()
         return tampered(data) if stage == "colour" else data
 
-    monkeypatch.setattr(build, "onnx_bytes", wrong)
+    monkeypatch.setattr(exporting, "onnx_bytes", wrong)
     lines: list[str] = []
     options = BuildOptions(command="emogene-export build-engines c/ -o e/")
     with pytest.raises(ToleranceMissed) as missed:
         build_engine_directory(
-            tiny_checkpoints, target, options, finished=lambda r: lines.append(r.line(15))
+            tiny_checkpoints, target, options, finished=lambda r: lines.append(r.line())
         )
     assert "emogene-export build-engines c/ -o e/ --stage colour" in str(missed.value)
     assert missed.value.exit_code == 1
@@ -197,7 +197,7 @@ def test_a_build_that_breaks_leaves_nothing(
             raise Failure("stage torso_colour", expected="a graph", found="none")
         return (exported_before / "stages" / f"{stage}.onnx").read_bytes()
 
-    monkeypatch.setattr(build, "onnx_bytes", broken)
+    monkeypatch.setattr(exporting, "onnx_bytes", broken)
     with pytest.raises(Failure):
         build_engine_directory(tiny_checkpoints, tmp_path / "e")
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ import pytest
 from emogene.contract.codec import canonical
 from emogene.contract.manifest import Manifest, _digest
 from emogene.contract.stages import Signature
-from emogene.exporters import build, commands
+from emogene.exporters import commands, exporting
 from emogene.runtime.command_line import exit_code
 
 from .directories import copied, fingerprint, forge_hashes
@@ -43,16 +43,17 @@ def test_build_verify_and_inspect(
     def read(stage: str, module: object, signature: Signature) -> bytes:
         return (tiny_engines / "stages" / f"{stage}.onnx").read_bytes()
 
-    monkeypatch.setattr(build, "onnx_bytes", read)
+    monkeypatch.setattr(exporting, "onnx_bytes", read)
     target = tmp_path / "e"
-    assert call("build-engines", tiny_checkpoints, "-o", target) == 0
+    assert call("build-engines", tiny_checkpoints, "-o", target, "--target", "onnxruntime") == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert err == "" and len(lines) == 11
-    pattern = r"\[✓\] \w+ +rel L2 \d\.\de-\d\d ≤ 1e-05  \(\w+ \d+, \d+, \d+\)"
-    assert all(re.fullmatch(pattern, line) for line in lines[:9]), lines
-    assert f"{target}: 9 stages" in lines[9]
-    assert f"emogene-run --engine-dir {target} AUDIO" in lines[10]
+    assert err == "" and len(lines) == 12
+    assert lines[0] == "cache: exported stages not found, never made before"
+    pattern = r"\[✓\] \w+ +fp32  rel L2 \d\.\de-\d\d ≤ 1e-05  \(\w+ \d+, \d+, \d+\)"
+    assert all(re.fullmatch(pattern, line) for line in lines[1:10]), lines
+    assert f"{target}: 9 networks" in lines[10]
+    assert f"emogene-run --engine-dir {target} AUDIO" in lines[11]
     report = json.loads((target / "reports" / "report.json").read_text())
     assert report["command"] == "emogene-export build-engines CHECKPOINTS -o DIRECTORY"
 
@@ -72,7 +73,7 @@ def test_a_missed_tolerance_ends_with_1_and_the_command_to_see_it_again(
     def wrong(stage: str, module: object, signature: Signature) -> bytes:
         return tampered((tiny_engines / "stages" / f"{stage}.onnx").read_bytes())
 
-    monkeypatch.setattr(build, "onnx_bytes", wrong)
+    monkeypatch.setattr(exporting, "onnx_bytes", wrong)
     target = tmp_path / "e"
     assert call("build-engines", tiny_checkpoints, "-o", target, "--stage", "density") == 1
     out, err = capsys.readouterr()

@@ -60,7 +60,7 @@ def test_command(document: str, command: str, folder: Path) -> None:
         command,
         shell=True,
         cwd=folder,
-        env=os.environ | {"PATH": programs},
+        env=os.environ | {"PATH": programs, "EMOGENE_CACHE": str(folder / "cache")},
         capture_output=True,
         check=False,
     )

@@ -131,7 +131,7 @@ def test_nothing_is_deserialised_before_its_hash_is_known(
     def must_not_run(*arguments: object) -> None:
         raise AssertionError("deserialised")
 
-    monkeypatch.setattr(loading, "OnnxRuntimeRunner", must_not_run)
+    monkeypatch.setattr(loading, "open_stages", must_not_run)
     monkeypatch.setattr(loading, "_load_weights", must_not_run)
     (directory / "stages" / "torso_colour.onnx").write_bytes(b"?")
     assert "torso_colour.onnx" in refused(directory)

@@ -1,0 +1,167 @@
+"""``emogene-export build-engines`` and ``rebuild``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import time
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from ..contract.engines import TARGETS, Target
+from ..contract.errors import MissingExtra
+from .built_in import checkpoints_folder
+from .command_output import console, line, progress
+
+EXPORT_MODULES = ("torch", "onnx", "onnxscript", "transformers")
+
+
+class TargetChoice(str, Enum):
+    """What networks are built for; spelled as `contract.engines.Target`."""
+
+    ONNXRUNTIME = "onnxruntime"
+    TENSORRT = "tensorrt"
+    TENSORRT_RTX = "tensorrt-rtx"
+
+
+Targets = Annotated[
+    Optional[list[TargetChoice]],  # noqa: UP045 - typer reads it at run time
+    typer.Option("--target", help="What to build for; repeatable. ONNX files are always written."),
+]
+Architectures = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--sm", help="GPUs that TensorRT-RTX engines shall run on, as in 86,89,120.", metavar="LIST"
+    ),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor fill the cache.")]
+
+
+def _targets(chosen: list[TargetChoice] | None) -> tuple[Target, ...]:
+    values = {choice.value for choice in chosen or ()}
+    return tuple(target for target in TARGETS if target in values)
+
+
+def build_engines(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The engine directory to write.", metavar="DIR")
+    ],
+    checkpoints: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="A checkpoints folder; without one, the built-in avatar's."),
+    ] = None,
+    target: Targets = None,
+    sm: Architectures = None,
+    precision: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            help="fp32, fp16, bf16, or auto: what the stage bears. For one stage: density=fp16. "
+            "Repeatable.",
+            metavar="[STAGE=]PRECISION",
+        ),
+    ] = None,
+    int8_hubert: Annotated[
+        bool, typer.Option("--int8-hubert", help="Also make an 8-bit HuBERT for ONNX Runtime.")
+    ] = False,
+    stage: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Only export and compare this stage, writing nothing. Repeatable."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a directory that holds another avatar.")
+    ] = False,
+    no_cache: NoCache = False,
+) -> None:
+    """Export every stage to ONNX, compare it with PyTorch, build engines, write the directory.
+
+    A directory that stands there is replaced only when everything was built and is within its
+    tolerance. Without --target, engines are built for everything that can be built here.
+    """
+    for module in EXPORT_MODULES:
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtra(module, "export", "exporting stages")
+    from .build import BuildOptions, build_engine_directory
+    from .engine_step import EngineOptions, buildable_targets
+    from .engines.architectures import DEFAULT_RTX_ARCHITECTURES, parse_architectures
+    from .precision_step import parse_precisions
+    from .report import shown_size
+    from .stage_cache import default_cache_folder
+
+    words = ["emogene-export", "build-engines", *([str(checkpoints)] if checkpoints else [])]
+    words += ["-o", str(output)]
+    for chosen in target or ():
+        words += ["--target", chosen.value]
+    words += ["--sm", sm] if sm else []
+    for wanted in precision or ():
+        words += ["--precision", wanted]
+    words += ["--int8-hubert"] if int8_hubert else []
+    command = shlex.join(words)
+    targets = _targets(target) or buildable_targets()
+    options = BuildOptions(
+        only=tuple(stage or ()),
+        force=force,
+        threads=os.cpu_count() or 1,
+        precision=parse_precisions(precision or [], int8_hubert),
+        engines=EngineOptions(
+            targets, parse_architectures(sm) if sm else DEFAULT_RTX_ARCHITECTURES, command
+        ),
+        cache=None if no_cache else default_cache_folder(),
+        command=command,
+    )
+    out = console()
+    begun = time.perf_counter()
+    with checkpoints_folder(checkpoints) as folder, progress(out) as (started, finished, noted):
+        reports = build_engine_directory(folder, output, options, started, finished, noted)
+    spent = f"in {time.perf_counter() - begun:.1f} s"
+    if options.only:
+        line(out, f"{len(reports)} stages compared {spent}; {output} is as it was")
+        return
+    size = sum(p.stat().st_size for p in output.rglob("*") if p.is_file())
+    line(out, f"{output}: {len(reports)} networks, {shown_size(size)}, {spent}")
+    line(out, f"make it speak: emogene-run --engine-dir {shlex.quote(str(output))} AUDIO")
+
+
+def rebuild(
+    directory: Annotated[Path, typer.Argument(help="An engine directory.", metavar="DIRECTORY")],
+    target: Targets = None,
+    sm: Architectures = None,
+    no_cache: NoCache = False,
+) -> None:
+    """Build the engines anew from the directory's own ONNX files, for other GPUs or versions.
+
+    Needs neither PyTorch nor the checkpoints. The directory is replaced only on success.
+    """
+    from .engine_step import EngineOptions
+    from .engines.architectures import parse_architectures
+    from .rebuild import rebuild_engine_directory, wanted_architectures, wanted_targets
+    from .stage_cache import default_cache_folder
+
+    words = ["emogene-export", "rebuild", str(directory)]
+    for name in target or ():
+        words += ["--target", name.value]
+    words += ["--sm", sm] if sm else []
+    given = _targets(target)
+    architectures = parse_architectures(sm) if sm else ()
+    options = EngineOptions(
+        wanted_targets(directory, given),
+        wanted_architectures(directory, architectures),
+        shlex.join(words),
+    )
+    out = console()
+    begun = time.perf_counter()
+    with progress(out) as (started, finished, noted):
+        reports = rebuild_engine_directory(
+            directory,
+            options,
+            os.cpu_count() or 1,
+            None if no_cache else default_cache_folder(),
+            started,
+            finished,
+            noted,
+        )
+    spent = f"in {time.perf_counter() - begun:.1f} s"
+    line(out, f"{directory}: {len(reports)} networks, {spent}")

@@ -1,0 +1,1 @@
+"""ONNX files → TensorRT and TensorRT-RTX engines, each built in a process of its own."""
