@@ -1,4 +1,4 @@
-"""What flows from one part of the runtime to the next; each knows where on the clock it stands."""
+"""What the renderer is given for a frame, and the frame it gives."""
 
 from __future__ import annotations
 
@@ -10,47 +10,6 @@ from numpy.typing import NDArray
 from .units import FRAMES_PER_SECOND
 
 Float32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class AudioChunk:
-    """Mono audio at 16 kHz.
-
-    Attributes:
-        samples: (n,) float32 in [-1, 1].
-        first: absolute index of ``samples[0]`` in the session.
-    """
-
-    samples: Float32
-    first: int
-
-
-@dataclass(frozen=True)
-class SpeechFeatures:
-    """HuBERT features and pitch bins at 50 Hz.
-
-    Attributes:
-        features: (T, D) float32.
-        pitch_bins: (T,) int32 in 1…255; 1 is unvoiced.
-        first: absolute index of the first feature; feature k looks at samples from 320 k.
-    """
-
-    features: Float32
-    pitch_bins: NDArray[np.int32]
-    first: int
-
-
-@dataclass(frozen=True)
-class Landmarks:
-    """68 points a frame at 25 Hz, neutral or emotional.
-
-    Attributes:
-        points: (F, 68, 3) float32, head space.
-        first: absolute index of the first frame.
-    """
-
-    points: Float32
-    first: int
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ How a sample at position x is evaluated:
 
 1. every grid is read at its own map of x (`GridSpec.read_at`);
 2. ``features = concat(grids in order, displacement(x) * displacement_gain if that is not 0)``;
-3. ``raw = density MLP(features)``, ``sigma = exp(clip(raw[0] + density_shift, -15, 15))``,
-   ``geometry = raw[1:]``;
+3. ``raw = density MLP(features)``, ``sigma = exp(clip(raw[0] + density_shift, -15, 15))`` per
+   head-space unit, ``geometry = raw[1:]``;
 4. colour, per sample (``colour_at="sample"``): ``sigmoid(colour MLP(concat(SH(d), geometry)))``;
    or once a ray (``"ray"``): the geometry composited along the ray, divided by (opacity + 1e-3),
    takes the place of the sample's, and the result is multiplied by the ray's opacity.
@@ -28,6 +28,9 @@ ReadAt = Literal["position", "displaced", "ambient"]
 
 RAY_FEATURE_EPSILON = 1e-3
 """Added to a ray's opacity before its composited geometry is divided by it."""
+
+DENSITY_EXPONENT_LIMIT = 15.0
+"""The density's exponent is kept between minus this and this, so that no density is infinite."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +244,7 @@ class TorsoSpec:
 
     A pixel p in [-1, 1]² (x right, y down, pixel centres) is evaluated as
 
-    1. ``q = concat(p, for k < octaves: sin(2^k p), cos(2^k p))``, each of both axes;
+    1. ``q = concat(p, for k < octaves: sin(2^k pi p), cos(2^k pi p))``, each of both axes;
     2. ``offset = deform_range * tanh(deform MLP(q))``;
     3. ``features = grid(((p + offset) + 1) / 2)``;
     4. ``rgba = sigmoid(colour MLP(concat(features, q, head)))``, ``head`` being the head's colour

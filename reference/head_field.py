@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from ..contract.field import RAY_FEATURE_EPSILON, FieldSpec, GridSpec
+from ..contract.field import DENSITY_EXPONENT_LIMIT, RAY_FEATURE_EPSILON, FieldSpec, GridSpec
 from ..contract.landmarks import LANDMARKS
 from ..contract.stages import bias_name
 from .condition import ConditionConfig, PlainConditionConfig, build_condition
@@ -17,8 +17,6 @@ from .mlp import Mlp
 
 Encode = Callable[[GridSpec, Tensor, Tensor], Tensor]
 """(spec, table (entries, features), coordinates (N, D)) → features (N, width)."""
-
-DENSITY_EXPONENT_LIMIT = 15.0
 
 
 @dataclass(frozen=True)

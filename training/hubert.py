@@ -24,6 +24,7 @@ from ..contract.units import HUBERT_RECEPTIVE_FIELD, SAMPLES_PER_FEATURE
 from ..reference.checkpoint import save_network
 from ..reference.demo import demo_speech_encoder
 from ..reference.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from ..runtime.audio.normalise import normalise
 from .demo.speech.corpus import Corpus, Utterance
 from .demo.speech.phones import PHONES, feature_labels
 from .loop import Loop, LoopConfig, Progress, save_tensors
@@ -222,12 +223,6 @@ def evaluate_phones(
         speech_total += int((labels > 0).sum())
     model.train()
     return {"frames": right / max(total, 1), "speech_frames": speech_right / max(speech_total, 1)}
-
-
-def normalise(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Zero mean and unit variance over the utterance, (N,) float32, as HuBERT expects."""
-    centred = samples - samples.mean()
-    return np.asarray(centred / (centred.std() + 1e-5), np.float32)
 
 
 @torch.no_grad()

@@ -19,11 +19,11 @@ from ..contract.units import (
     SAMPLES_PER_FRAME,
 )
 from ..reference.speech_encoder import SpeechEncoder
+from ..runtime.audio.normalise import normalise
 from ..runtime.audio.pitch import pitch_bins
 from .demo.performance import expression
 from .demo.speech.corpus import Utterance
 from .demo.speech.visemes import speech_parameters
-from .hubert import normalise
 from .speech_batches import AugmentationConfig, degrade, stream_of
 
 Float32 = NDArray[np.float32]
