@@ -51,7 +51,10 @@ def demo(
     minutes_scale: Scale = 1.0,
     stage: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Only this stage, also if it is finished, and nothing else. Repeatable."),
+        typer.Option(
+            help="Only this stage, and nothing else; a finished training begins anew only once its "
+            "folder is deleted. Repeatable."
+        ),
     ] = None,
 ) -> None:
     """Make the built-in avatar from nothing: about 40 minutes on two cores.

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
@@ -182,16 +182,25 @@ class Loop:
         return self.out / "state.safetensors"
 
     def _resume(self) -> None:
-        with safe_open(self._state_path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("identity") != self._identity:
-                raise BadCheckpoint(
-                    str(self._state_path),
-                    expected=f"the configuration {self._identity}",
-                    found=str(metadata.get("identity")),
-                    remedy="choose another folder, or delete that file to start afresh",
-                )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        remedy = "choose another folder, or delete that file to start afresh"
+        try:
+            with safe_open(self._state_path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise BadCheckpoint(
+                str(self._state_path),
+                expected="the state of a stopped run",
+                found=str(error),
+                remedy=remedy,
+            ) from None
+        if metadata.get("identity") != self._identity:
+            raise BadCheckpoint(
+                str(self._state_path),
+                expected=f"the configuration {self._identity}",
+                found=str(metadata.get("identity")),
+                remedy=remedy,
+            )
         self.model.load_state_dict(_with_prefix(tensors, "model."))
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in _with_prefix(tensors, "optimiser.").items():

@@ -75,6 +75,13 @@ def test_another_configuration_is_refused(tmp_path: Path) -> None:
         start(tmp_path, identity={"hidden": 4})
 
 
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    run(start(tmp_path))
+    (tmp_path / "state.safetensors").write_bytes(b"half a f")
+    with pytest.raises(BadCheckpoint, match=r"state\.safetensors: expected the state.*delete that"):
+        start(tmp_path)
+
+
 def test_time_is_a_budget_too(tmp_path: Path) -> None:
     loop = start(tmp_path, LoopConfig(minutes=0.002))
     run(loop)

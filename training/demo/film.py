@@ -123,7 +123,10 @@ def film(
         for start in range(0, frames, _BATCH)
     ]
     _count(_shot_batches(rig, size, folder, batches, workers), frames, progress)
-    (folder / "film.json").write_text(json.dumps(_describe(tracks, size, seed), indent=1))
+    # Its name tells that the film is finished, so it must not appear half-written.
+    part = folder / "film.json.part"
+    part.write_text(json.dumps(_describe(tracks, size, seed), indent=1))
+    part.replace(folder / "film.json")
     return folder
 
 
