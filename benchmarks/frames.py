@@ -13,7 +13,10 @@ import numpy as np
 import torch
 
 from emogene.contract.data import Condition
+from emogene.contract.landmarks import LANDMARKS
 from emogene.contract.measure import psnr
+from emogene.contract.units import SAMPLE_RATE, SAMPLES_PER_FRAME
+from emogene.contract.weights import POSES, REST
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.reference.frame import render_frame
 from emogene.runtime.audio.load import load
@@ -69,7 +72,7 @@ class SpeechRun:
         frames: how many there were.
         seconds: of wall-clock time, all in.
         first_frame: seconds until the first frame was there.
-        rendering: time per picture.
+        rendering: time per picture, milliseconds.
         samples_per_ray: field samples over rays that met the head.
         networks: milliseconds a frame spent in each network.
     """
@@ -90,10 +93,10 @@ class SpeechRun:
 
 def measure_speech(loaded: Loaded, threads: int, size: int, seconds: float) -> SpeechRun:
     """Render the packaged sample's first ``seconds`` at ``size`` pixels."""
-    samples = load(loaded_sample())[: round(16_000 * seconds)]
+    samples = load(sample_path())[: round(SAMPLE_RATE * seconds)]
     watches = {name: Stopwatch(runner) for name, runner in loaded.runners.items()}
     avatar = Avatar(dataclasses.replace(loaded, runners=watches), threads)
-    for _ in avatar.render(samples[:640], size=size):
+    for _ in avatar.render(samples[:SAMPLES_PER_FRAME], size=size):
         pass  # the first picture of a size prepares its torso and background
     for watch in watches.values():
         watch.seconds = 0.0
@@ -116,7 +119,7 @@ def measure_speech(loaded: Loaded, threads: int, size: int, seconds: float) -> S
     )
 
 
-def loaded_sample() -> str:
+def sample_path() -> str:
     """Path of the speech that ships with the package."""
     from importlib.resources import files
 
@@ -125,11 +128,11 @@ def loaded_sample() -> str:
 
 @dataclass(frozen=True)
 class PictureRow:
-    """One picture by both: the face at rest, the first training pose.
+    """One picture by both: a face that does not move, the first training pose.
 
     Attributes:
         size: pixels.
-        torch, runtime: milliseconds.
+        torch, runtime: times of the reference and of the runtime, milliseconds.
         psnr: dB between the two pictures.
     """
 
@@ -149,9 +152,9 @@ def measure_picture(
 ) -> PictureRow:
     """Render one picture ``runs`` times by both, in turns."""
     torch.set_num_threads(threads)
-    rest = np.array(loaded.weights["displacement.rest"], np.float32)
+    rest = np.array(loaded.weights.get(REST, np.zeros((LANDMARKS, 3))), np.float32)
     window = np.zeros((loaded.manifest.motion.window, rest.size), np.float32)
-    pose = np.array(loaded.weights["poses"][0], np.float32)
+    pose = np.array(loaded.weights[POSES][0], np.float32)
     condition = Condition(rest[None], window[None], rest.reshape(1, -1), 0)
     renderer = Avatar(loaded, threads).renderer(size)
     background = torch.from_numpy(renderer.background)

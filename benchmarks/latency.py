@@ -14,7 +14,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from emogene.contract.errors import BadOption
 from emogene.exporters.built_in import checkpoints_folder
+from emogene.exporters.tools import checkpoint_hash
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.runtime.avatar import available_threads
 from emogene.runtime.command_line import run
@@ -50,8 +52,15 @@ def latency(
     count = threads or available_threads()
     console = Console()
     with checkpoints_folder(checkpoints) as folder:
-        reference = ReferenceAvatar.load(folder)
+        reference, built_from = ReferenceAvatar.load(folder), checkpoint_hash(folder)
     loaded = load_engine_directory(engine_dir, count)
+    if loaded.manifest.checkpoint != built_from:
+        raise BadOption(
+            "--checkpoints",
+            expected=f"those {loaded.path} was built from ({loaded.manifest.checkpoint[:16]}…)",
+            found=f"others ({built_from[:16]}…)",
+            remedy="name its checkpoints folder: two avatars say nothing about each other",
+        )
     console.print("stages …")
     rows = list(measure_stages(reference, loaded, count, budget))
     console.print(stage_table(rows))
@@ -91,16 +100,19 @@ def stage_table(rows: list[StageRow]) -> Table:
 
 
 def frame_table(pictures: list[PictureRow], runs: list[SpeechRun]) -> Table:
-    """Milliseconds of whole pictures, and frames a second of speech."""
-    table = Table("size", "torch ms", "runtime ms", "p95", "ratio", "PSNR", "samples a ray", "FPS")
+    """Milliseconds of one picture by both, then of the runtime's pictures while it speaks."""
+    table = Table("size", "torch ms", "runtime ms", "ratio", "PSNR")
+    for column in ("speech ms", "p95", "samples a ray", "FPS"):
+        table.add_column(column)
     for picture, speech in zip(pictures, runs, strict=True):
         table.add_row(
             f"{picture.size}²",
             f"{picture.torch.median:.0f}",
-            f"{speech.rendering.median:.1f}",
-            f"{speech.rendering.p95:.1f}",
+            f"{picture.runtime.median:.1f}",
             f"{picture.ratio:.1f}×",
             f"{picture.psnr:.1f} dB",
+            f"{speech.rendering.median:.1f}",
+            f"{speech.rendering.p95:.1f}",
             f"{speech.samples_per_ray:.2f}",
             f"{speech.frames_per_second:.1f}",
         )

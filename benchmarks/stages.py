@@ -22,7 +22,14 @@ LENGTHS = {"samples": 80_000, "latents": 109, "frames": 300, "points": 16_384, "
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage: what ran, how long, and how far apart the results are."""
+    """One stage: what ran, how long, and how far apart the results are.
+
+    Attributes:
+        stage: its name.
+        length: of its varying dimension, with the dimension's name.
+        torch, runtime: times of the reference and of the runtime, milliseconds.
+        relative_l2: the largest over its outputs.
+    """
 
     stage: str
     length: str

@@ -11,7 +11,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall-clock milliseconds of repeated runs."""
+    """Wall-clock milliseconds of repeated runs.
+
+    Attributes:
+        median, p95: milliseconds.
+        runs: how many there were.
+    """
 
     median: float
     p95: float
