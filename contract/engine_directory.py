@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import hashlib
 import os
 import shutil
@@ -143,8 +144,9 @@ def replace_folder(
         beside: names that such a folder may hold beside ``mark``.
 
     Raises:
-        BadOutput: ``target`` cannot be written, is a file, or is a folder that is not empty and
-            lacks the file ``mark`` or holds other names: then something of somebody's is in it.
+        BadOutput: ``target`` cannot be written, its disk is full, it is a file, or is a folder that
+            is not empty and lacks the file ``mark`` or holds other names: then something of
+            somebody's is in it.
     """
     target = Path(os.path.abspath(target))
     _refuse_other_files(target, mark, beside)
@@ -174,8 +176,16 @@ def replace_folder(
                 old.rename(target)
             raise
         shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            # The error itself names what was being copied, which may lie on another disk.
+            raise BadOutput(
+                str(target),
+                expected="room on its disk for a whole new folder",
+                found="no space left",
+                remedy="free some, or choose a folder on another disk",
+            ) from None
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -140,6 +141,27 @@ def test_a_build_killed_in_any_phase_leaves_the_old_directory(
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert fingerprint(target) == before
     check_files(target, read_manifest(target))
+
+
+@pytest.mark.parametrize("free", [0, 20_000, 400_000])
+def test_a_full_disk_leaves_the_old_directory(
+    built: Built,
+    small_disk: Path,
+    free: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("EMOGENE_CACHE", str(built.options.cache))
+    target = copied(built.folder, small_disk / "e")
+    before = fingerprint(target)
+    with (small_disk / "other").open("wb") as file:
+        file.write(b"x" * (os.statvfs(small_disk).f_bavail * 4096 - free))
+    words = ["build-engines", str(built.checkpoints), "-o", str(target), "--target", "onnxruntime"]
+    assert exit_code(commands.app, words) in (1, 2)
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and str(target.parent) in error and "space" in error.lower()
+    assert fingerprint(target) == before
+    assert sorted(path.name for path in small_disk.iterdir()) == ["e", "other"]
 
 
 def test_commands_refuse_a_damaged_engine(
