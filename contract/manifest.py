@@ -16,6 +16,13 @@ from typing import Any
 
 from .camera import Intrinsics
 from .codec import CodecError, canonical, from_plain, to_plain
+from .consistency import (
+    camera_problems,
+    field_problems,
+    idle_problems,
+    motion_problems,
+    torso_problems,
+)
 from .emotions import EMOTIONS
 from .engines import EngineSpec, VariantSpec
 from .errors import BadEngineDirectory
@@ -190,12 +197,15 @@ def _check(manifest: Manifest, where: str) -> None:
             raise _refuse(where, f"stage {built.stage} of {built.file}", "no such stage")
         if built.file not in manifest.files:
             raise _refuse(where, f"{built.file} among its files", "it is missing")
-    if manifest.field.density.inputs != manifest.field.feature_width:
-        raise _refuse(
-            where,
-            f"a density network with {manifest.field.feature_width} inputs",
-            str(manifest.field.density.inputs),
-        )
+    problems = (
+        field_problems(manifest.field)
+        + torso_problems(manifest.torso)
+        + motion_problems(manifest.motion)
+        + idle_problems(manifest.idle)
+        + camera_problems(manifest.camera)
+    )
+    if problems:
+        raise _refuse(where, "parts that fit together", "; ".join(problems))
 
 
 def _refuse(where: str, expected: str, found: str) -> BadEngineDirectory:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from ..contract.consistency import field_problems
 from ..contract.field import DENSITY_EXPONENT_LIMIT, RAY_FEATURE_EPSILON, FieldSpec, GridSpec
 from ..contract.landmarks import LANDMARKS
 from ..contract.stages import bias_name
@@ -54,6 +55,9 @@ class HeadField(nn.Module):
     Args:
         config: what to build.
         encode: how grids are read; a faster function of the same signature may take its place.
+
+    Raises:
+        ValueError: parts of the specification do not fit together; the message lists them all.
     """
 
     config_type = HeadFieldConfig
@@ -63,7 +67,8 @@ class HeadField(nn.Module):
         self.config = config
         self.spec = spec = config.field
         self.encode = encode
-        _check(spec)
+        if problems := field_problems(spec):
+            raise ValueError("; ".join(problems))
         for grid in spec.grids:
             self.add_module(grid.name, Grid(grid))
         for network in spec.networks:
@@ -176,24 +181,3 @@ def density_of(raw: Tensor, shift: float) -> Tensor:
     """``exp(clip(raw + shift, ±15))``, (N,)."""
     limit = DENSITY_EXPONENT_LIMIT
     return torch.exp((raw + shift).clamp(-limit, limit))
-
-
-def _check(spec: FieldSpec) -> None:
-    """Refuse specs whose parts do not fit together."""
-    names = [part.name for part in (*spec.grids, *spec.networks)]
-    if len(set(names)) != len(names):
-        raise ValueError(f"names of grids and networks must differ: {', '.join(names)}")
-    wanted = {spec.density.name: (spec.density.inputs, spec.feature_width)}
-    colour = spec.directions**2 + spec.geometry_width
-    wanted[spec.colour.name] = (spec.colour.inputs, colour)
-    if spec.ambient is not None:
-        wanted[spec.ambient.name] = (spec.ambient.inputs, spec.grids[0].width)
-    for name, (found, expected) in wanted.items():
-        if found != expected:
-            raise ValueError(f"network {name!r} takes {found} inputs, the field gives {expected}")
-    moved = any(grid.read_at == "displaced" for grid in spec.grids) or spec.displacement_gain
-    if moved and spec.displacement is None:
-        raise ValueError("the field reads displaced positions but has no displacement")
-    ambient = any(grid.read_at == "ambient" for grid in spec.grids)
-    if ambient != (spec.ambient is not None):
-        raise ValueError("an ambient grid and an ambient network come together")

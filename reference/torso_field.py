@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from ..contract.consistency import torso_problems
 from ..contract.field import TorsoSpec
 from ..contract.landmarks import FLAT
 from ..contract.stages import bias_name
@@ -17,8 +18,6 @@ from .mlp import Mlp
 
 POSE = 12
 """Numbers of a flattened (3, 4) pose."""
-
-HEAD_RGBA = 4
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,9 @@ class TorsoField(nn.Module):
 
     Tensors: ``<grid>.table``, ``<network>.<i>.weight``, ``torso_mask``; the encoder's stand below
     ``condition``.
+
+    Raises:
+        ValueError: parts of the specification do not fit together; the message lists them all.
     """
 
     config_type = TorsoFieldConfig
@@ -89,7 +91,8 @@ class TorsoField(nn.Module):
         self.config = config
         self.spec = spec = config.torso
         self.encode = encode
-        _check(spec)
+        if problems := torso_problems(spec):
+            raise ValueError("; ".join(problems))
         self.add_module(spec.grid.name, Grid(spec.grid))
         self.add_module(spec.deform.name, Mlp(spec.deform))
         self.add_module(spec.colour.name, Mlp(spec.colour))
@@ -142,17 +145,3 @@ def pixel_coordinates(size: int) -> Tensor:
     centres = (2 * torch.arange(size, dtype=torch.float32) + 1) / size - 1
     v, u = torch.meshgrid(centres, centres, indexing="ij")
     return torch.stack((u, v), dim=2).reshape(-1, 2)
-
-
-def _check(spec: TorsoSpec) -> None:
-    """Refuse specs whose parts do not fit together."""
-    colour = spec.grid.width + spec.position_width + HEAD_RGBA
-    for network, inputs, outputs in (
-        (spec.deform, spec.position_width, 2),
-        (spec.colour, colour, 4),
-    ):
-        if (network.inputs, network.outputs) != (inputs, outputs):
-            raise ValueError(
-                f"network {network.name!r} is {network.inputs} → {network.outputs}, "
-                f"the torso needs {inputs} → {outputs}"
-            )

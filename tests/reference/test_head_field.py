@@ -115,7 +115,7 @@ def test_another_encoder_may_take_the_grids_place() -> None:
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"density": MlpSpec("density", 99, (4,), 6)}, "takes 99 inputs, the field gives 11"),
+        ({"density": MlpSpec("density", 99, (4,), 6)}, "density network with 11 inputs, it has 99"),
         ({"colour": MlpSpec("density", 14, (4,), 3)}, "names of grids and networks must differ"),
         ({"displacement": None}, "has no displacement"),
         ({"ambient": MlpSpec("ambient", 4, (4,), 3)}, "come together"),
