@@ -42,7 +42,7 @@ def _logs_into(text: io.StringIO) -> Iterator[None]:
         handler: handler.stream
         for logger in loggers
         for handler in getattr(logger, "handlers", ())
-        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr)
+        if isinstance(handler, logging.StreamHandler) and _is_terminal(handler.stream)
     }
     last_resort, logging.lastResort = logging.lastResort, logging.StreamHandler(text)
     for handler in streams:
@@ -53,6 +53,16 @@ def _logs_into(text: io.StringIO) -> Iterator[None]:
         logging.lastResort = last_resort
         for handler, stream in streams.items():
             handler.setStream(stream)
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Whether what is written to ``stream`` comes out of the process, whoever wrapped it since."""
+    if stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        return True
+    try:
+        return stream.fileno() in (1, 2)
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _write_warning(

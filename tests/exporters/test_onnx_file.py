@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import logging
+import sys
 import warnings
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from emogene.contract.errors import Failure
 from emogene.contract.measure import relative_l2
 from emogene.contract.stages import Signature
 from emogene.contract.tensors import TensorSpec
+from emogene.exporters.chatter import captured
 from emogene.exporters.examples import TRACED
 from emogene.exporters.onnx_file import OPSET, onnx_bytes, strip
 from emogene.exporters.stages import logistic
@@ -175,3 +178,16 @@ def test_the_tracer_is_silent_unless_it_fails(capfd: pytest.CaptureFixture[str])
 def test_logistic_is_the_sigmoid_to_the_last_digits() -> None:
     x = torch.linspace(-80, 80, 2_001)
     torch.testing.assert_close(logistic(x), torch.sigmoid(x), atol=0, rtol=1e-6)
+
+
+def test_handlers_made_before_the_stream_was_wrapped_are_silent_too(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    logger, handler = logging.getLogger("early bird"), logging.StreamHandler(sys.__stderr__)
+    logger.addHandler(handler)
+    try:
+        with captured() as text:
+            logger.warning("tweet")
+    finally:
+        logger.removeHandler(handler)
+    assert "tweet" in text.getvalue() and capfd.readouterr() == ("", "")

@@ -90,7 +90,8 @@ def test_speech_becomes_landmarks_near_the_face() -> None:
     assert features.shape == (1, 32, 32) and landmarks.shape == (1, 16, 204)
     moved = landmarks[0].view(16, 68, 3).numpy() - neutral_face()
     assert 0.005 < np.abs(moved).max() < 0.3
-    assert (landmarks - silent).abs().max() > 1e-3
+    # Rounding moves them by 1e-7; what is heard must show, however little a random network hears.
+    assert (landmarks - silent).abs().max() > 1e-4
     with torch.no_grad():
         delta = avatar.deformation(landmarks[0], torch.arange(16) % 8)
     assert 0.01 < delta.abs().max() < 1.0

@@ -1,0 +1,51 @@
+"""``python -m benchmarks.plot_errors e/ errors.png``: how far each stage is from PyTorch.
+
+A dot a stage and precision, on a logarithmic axis, with the tolerances as lines. Needs matplotlib
+(``emogene[train]``).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from emogene.contract.engine_directory import read_manifest
+
+COLOURS = {"fp32": "#2a6f97", "fp16": "#e07a1f", "bf16": "#7b5ea7", "int8": "#b23a48"}
+
+
+def plot(directory: Path, output: Path) -> None:
+    """Draw the errors that the directory's manifest records."""
+    manifest = read_manifest(directory)
+    names = list(manifest.stages)
+    figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
+    recorded = [(name, s.precision, s.error) for name, s in manifest.stages.items()]
+    recorded += [(v.stage, v.precision, v.error) for v in manifest.variants]
+    for precision, colour in COLOURS.items():
+        points = [(n, e) for n, p, e in recorded if p == precision and e is not None]
+        if not points:
+            continue
+        axes.axvline(points[0][1].tolerance, color=colour, linestyle=":", linewidth=1)
+        axes.scatter(
+            [e.relative_l2 for _, e in points],
+            [names.index(n) for n, _ in points],
+            color=colour,
+            label=f"{precision} (tolerance dotted)",
+            zorder=3,
+        )
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlabel("relative L2 against PyTorch, worst of three lengths")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(loc="lower right", fontsize=8)
+    figure.savefig(output, dpi=110)
+
+
+if __name__ == "__main__":
+    plot(Path(sys.argv[1]), Path(sys.argv[2]))
