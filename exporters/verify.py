@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ..contract.engine_directory import check_files, read_manifest
-from ..contract.errors import ToleranceMissed, Unavailable
+from ..contract.errors import BadEngineDirectory, ToleranceMissed, Unavailable
 from ..contract.manifest import MANIFEST_FILE, REBUILD, Manifest
 from ..runtime.backends.protocol import Array
 from ..runtime.loading import load_engine_directory
@@ -24,7 +24,7 @@ from .report_files import replace_file, write_reports
 from .tolerances import tolerance
 from .tools import machine
 
-RECORDED = "The tolerance the directory was built with."
+RECORDED = "The tolerance the directory was built with, stricter than this version's."
 
 
 def verify_engine_directory(
@@ -63,7 +63,11 @@ def verify_engine_directory(
 
 
 def verify_candidate(candidate: Candidate, kept: Mapping[str, Array], threads: int) -> Report:
-    """Run one network on every length and compare it with the answers of PyTorch."""
+    """Run one network on every length and compare it with the answers of PyTorch.
+
+    Raises:
+        BadEngineDirectory: nothing says at which lengths, or how exact it has to be.
+    """
     begun = time.perf_counter()
     try:
         runner = candidate.open(threads)
@@ -100,14 +104,33 @@ def verify_candidate(candidate: Candidate, kept: Mapping[str, Array], threads: i
 
 
 def _limit(candidate: Candidate, symbol: str) -> tuple[float, str, tuple[int, ...]]:
-    """Tolerance, its reason, and the lengths to run: those an engine's profile accepts."""
+    """Tolerance, its reason, and the lengths to run: those an engine's profile accepts.
+
+    A directory may record a stricter tolerance than the table's, never a looser one: else it would
+    decide itself whether it passes.
+    """
+    try:
+        limit = tolerance(candidate.stage, candidate.precision)
+    except KeyError:
+        raise BadEngineDirectory(
+            candidate.file,
+            expected="a precision with a tolerance",
+            found=f"{candidate.precision} of stage {candidate.stage}",
+            remedy=REBUILD,
+        ) from None
+    most, reason, lengths = limit.relative_l2, limit.reason, LENGTHS[symbol]
     if candidate.error is not None:
-        return candidate.error.tolerance, RECORDED, candidate.error.lengths
-    limit, lengths = tolerance(candidate.stage, candidate.precision), LENGTHS[symbol]
-    if candidate.engine is not None:
+        lengths = candidate.error.lengths
+        if not candidate.error.tolerance >= most:
+            most, reason = candidate.error.tolerance, RECORDED
+    elif candidate.engine is not None:
         profile = candidate.engine.profile
         lengths = tuple(n for n in lengths if profile.minimum <= n <= profile.maximum)
-    return limit.relative_l2, limit.reason, lengths
+    if not lengths:
+        raise BadEngineDirectory(
+            candidate.file, expected="a length to compare at", found="none", remedy=REBUILD
+        )
+    return most, reason, lengths
 
 
 def complete_report(folder: Path, reports: Sequence[Report]) -> Manifest:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,6 +101,40 @@ def test_a_changed_weight_fails_even_with_honest_hashes(
         verify_engine_directory(folder)
     forge_hashes(folder)
     with pytest.raises(ToleranceMissed, match=f"stage {stage}"):
+        verify_engine_directory(folder)
+
+
+def recorded(folder: Path, stage: str, **changes: Any) -> None:
+    """Another measured error of one stage in an otherwise honest manifest."""
+    manifest = read_manifest(folder)
+    spec = manifest.stages[stage]
+    error = dataclasses.replace(spec.error, **changes)
+    stages = {**manifest.stages, stage: dataclasses.replace(spec, error=error)}
+    forged = dataclasses.replace(manifest, stages=stages)
+    (folder / "manifest.json").write_bytes(forged.to_bytes())
+
+
+def test_a_directory_cannot_loosen_its_own_tolerance(tiny_engines: Path, tmp_path: Path) -> None:
+    folder = copied(tiny_engines, tmp_path / "e")
+    path = folder / "stages" / "density.onnx"
+    path.write_bytes(tampered(path.read_bytes(), 1.001))
+    recorded(folder, "density", tolerance=1e9)
+    forge_hashes(folder)
+    with pytest.raises(ToleranceMissed, match="stage density.*within 1e-05"):
+        verify_engine_directory(folder)
+
+
+def test_a_stricter_recorded_tolerance_holds(tiny_engines: Path, tmp_path: Path) -> None:
+    folder = copied(tiny_engines, tmp_path / "e")
+    recorded(folder, "density", tolerance=1e-12)
+    with pytest.raises(ToleranceMissed, match="stage density.*within 1e-12"):
+        verify_engine_directory(folder)
+
+
+def test_no_lengths_prove_nothing(tiny_engines: Path, tmp_path: Path) -> None:
+    folder = copied(tiny_engines, tmp_path / "e")
+    recorded(folder, "density", lengths=())
+    with pytest.raises(BadEngineDirectory, match=r"density\.onnx: expected a length.*found none"):
         verify_engine_directory(folder)
 
 
