@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 from torch import nn
 
-from ..contract.errors import Failure
+from ..contract.errors import BadCheckpoint
 from ..contract.weights import table_name, weight_problems, weight_specs
 from ..reference.avatar import ReferenceAvatar
 
@@ -22,7 +22,7 @@ def weights_bytes(avatar: ReferenceAvatar) -> bytes:
     loses nothing (they come from a float16 checkpoint), else as float32.
 
     Raises:
-        Failure: a tensor is missing or has another type or shape than the contract asks for.
+        BadCheckpoint: a tensor is missing or has another type or shape than the contract asks for.
     """
     tensors = avatar_tensors(avatar)
     head, torso, card = avatar.head.spec, avatar.torso.spec, avatar.card
@@ -31,7 +31,7 @@ def weights_bytes(avatar: ReferenceAvatar) -> bytes:
     specs = weight_specs(head, torso, card.motion, card.camera)
     found = {name: (str(t.dtype), t.shape) for name, t in tensors.items()}
     if problems := weight_problems(specs, found):
-        raise Failure(
+        raise BadCheckpoint(
             "the avatar's tensors",
             expected="those of contract/weights.py",
             found="; ".join(problems),
@@ -44,13 +44,13 @@ def avatar_tensors(avatar: ReferenceAvatar) -> Arrays:
     """All of them by name, as they stand in the reference.
 
     Raises:
-        Failure: head and torso use one name for two tensors.
+        BadCheckpoint: head and torso use one name for two tensors.
     """
     parts = (_field_tensors(avatar.head), _field_tensors(avatar.torso), _own_tensors(avatar))
     joined: Arrays = {}
     for part in parts:
         if clash := sorted(set(joined) & set(part)):
-            raise Failure(
+            raise BadCheckpoint(
                 "the avatar's tensors",
                 expected="names that differ between head, torso and avatar",
                 found=f"{', '.join(clash)} twice",

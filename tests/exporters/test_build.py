@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from safetensors.numpy import load_file
+from safetensors.numpy import load, load_file
 
 from emogene.contract.engine_directory import check_files, read_manifest
 from emogene.contract.errors import BadCheckpoint, BadOption, BadOutput, Failure, ToleranceMissed
@@ -21,6 +22,7 @@ from emogene.exporters.build import BuildOptions, build_engine_directory
 from emogene.exporters.examples import LENGTHS, varying_symbol
 from emogene.exporters.known_answers import KNOWN_ANSWERS_FILE
 from emogene.exporters.stages import LOADERS, stage_signatures
+from emogene.exporters.weights import weights_bytes
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.reference.tiny import tiny
 from emogene.runtime.loading import load_engine_directory
@@ -106,16 +108,20 @@ def test_weights_are_the_avatars(tiny_engines: Path, tiny_checkpoints: Path) -> 
 
 
 def test_half_tables_stay_half_and_lose_nothing(tmp_path: Path) -> None:
-    from safetensors.numpy import load
-
-    from emogene.exporters.weights import weights_bytes
-
     tiny().save(tmp_path / "half", half=True)
     whole, half = tiny(), ReferenceAvatar.load(tmp_path / "half")
     assert load(weights_bytes(whole))["skin.table"].dtype == np.float32
     table = load(weights_bytes(half))["skin.table"]
     assert table.dtype == np.float16
     assert np.array_equal(table.astype(np.float32), half.head.get_submodule("skin").table.detach())
+
+
+def test_a_wrong_tensor_is_the_checkpoints_fault() -> None:
+    avatar = tiny()
+    cut = np.ascontiguousarray(avatar.background[1:, 1:])
+    wrong = replace(avatar, tensors={**avatar.tensors, "background": cut})
+    with pytest.raises(BadCheckpoint, match=r"background is uint8 .*train the field again"):
+        weights_bytes(wrong)
 
 
 def test_the_runtime_loads_it(tiny_engines: Path) -> None:

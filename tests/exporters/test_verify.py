@@ -120,14 +120,14 @@ def test_a_directory_cannot_loosen_its_own_tolerance(tiny_engines: Path, tmp_pat
     path.write_bytes(tampered(path.read_bytes(), 1.001))
     recorded(folder, "density", tolerance=1e9)
     forge_hashes(folder)
-    with pytest.raises(ToleranceMissed, match="stage density.*within 1e-05"):
+    with pytest.raises(ToleranceMissed, match=r"stage density.*within 1e-05"):
         verify_engine_directory(folder)
 
 
 def test_a_stricter_recorded_tolerance_holds(tiny_engines: Path, tmp_path: Path) -> None:
     folder = copied(tiny_engines, tmp_path / "e")
     recorded(folder, "density", tolerance=1e-12)
-    with pytest.raises(ToleranceMissed, match="stage density.*within 1e-12"):
+    with pytest.raises(ToleranceMissed, match=r"stage density.*within 1e-12"):
         verify_engine_directory(folder)
 
 
