@@ -15,6 +15,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from emogene.contract.engine_directory import read_manifest
+from emogene.contract.stages import AMBIENT, REQUIRED_STAGES
 
 COLOURS = {"fp32": "#2a6f97", "fp16": "#e07a1f", "bf16": "#7b5ea7", "int8": "#b23a48"}
 
@@ -22,7 +23,7 @@ COLOURS = {"fp32": "#2a6f97", "fp16": "#e07a1f", "bf16": "#7b5ea7", "int8": "#b2
 def plot(directory: Path, output: Path) -> None:
     """Draw the errors that the directory's manifest records."""
     manifest = read_manifest(directory)
-    names = list(manifest.stages)
+    names = [name for name in (*REQUIRED_STAGES, AMBIENT) if name in manifest.stages]
     figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
     recorded = [(name, s.precision, s.error) for name, s in manifest.stages.items()]
     recorded += [(v.stage, v.precision, v.error) for v in manifest.variants]
@@ -43,7 +44,7 @@ def plot(directory: Path, output: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("relative L2 against PyTorch, worst of three lengths")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8)
+    figure.legend(loc="outside upper center", ncols=len(COLOURS), fontsize=9, frameon=False)
     figure.savefig(output, dpi=110)
 
 
