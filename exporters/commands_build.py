@@ -12,6 +12,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from ..contract.cache_folder import cache_folder
 from ..contract.engines import TARGETS, Target
 from ..contract.errors import MissingExtra
 from .built_in import checkpoints_folder
@@ -89,7 +90,6 @@ def build_engines(
     from .engines.architectures import DEFAULT_RTX_ARCHITECTURES, parse_architectures
     from .precision_step import parse_precisions
     from .report import shown_size
-    from .stage_cache import default_cache_folder
 
     words = ["emogene-export", "build-engines", *([str(checkpoints)] if checkpoints else [])]
     words += ["-o", str(output)]
@@ -109,7 +109,7 @@ def build_engines(
         engines=EngineOptions(
             targets, parse_architectures(sm) if sm else DEFAULT_RTX_ARCHITECTURES, command
         ),
-        cache=None if no_cache else default_cache_folder(),
+        cache=None if no_cache else cache_folder(),
         command=command,
     )
     out = console()
@@ -138,7 +138,6 @@ def rebuild(
     from .engine_step import EngineOptions
     from .engines.architectures import parse_architectures
     from .rebuild import rebuild_engine_directory, wanted_architectures, wanted_targets
-    from .stage_cache import default_cache_folder
 
     words = ["emogene-export", "rebuild", str(directory)]
     for name in target or ():
@@ -158,7 +157,7 @@ def rebuild(
             directory,
             options,
             os.cpu_count() or 1,
-            None if no_cache else default_cache_folder(),
+            None if no_cache else cache_folder(),
             started,
             finished,
             noted,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..contract.cache_folder import cache_folder
 from .command_output import console, line, print_json
 
 cache = typer.Typer(help="What is kept between builds.", no_args_is_help=True, add_completion=False)
@@ -18,9 +19,9 @@ def list_entries(as_json: AsJson = False) -> None:
     """Show every exported avatar, precision and engine that is kept."""
     from .engines.cache import EngineCache
     from .report import shown_architectures, shown_size
-    from .stage_cache import StageCache, default_cache_folder
+    from .stage_cache import StageCache
 
-    root = default_cache_folder()
+    root = cache_folder()
     rows = [(e.kind, e.subject, e.key, e.size) for e in StageCache(root / "exports").entries()]
     rows += [
         (
@@ -48,9 +49,9 @@ def clear(as_json: AsJson = False) -> None:
     """Remove all of it."""
     from .engines.cache import EngineCache
     from .report import shown_size
-    from .stage_cache import StageCache, default_cache_folder
+    from .stage_cache import StageCache
 
-    root = default_cache_folder()
+    root = cache_folder()
     cleared = [StageCache(root / "exports").clear(), EngineCache(root / "engines").clear()]
     count, size = (sum(values) for values in zip(*cleared, strict=True))
     if as_json:

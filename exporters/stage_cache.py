@@ -19,14 +19,8 @@ from typing import Any
 
 from ..contract.codec import canonical, to_plain
 from ..contract.engine_directory import hash_file
-from .engines.cache import default_folder
 
 _ENTRY, _LAST = "entry.json", "last"
-
-
-def default_cache_folder() -> Path:
-    """``$EMOGENE_CACHE``, else ``emogene`` in the user's cache folder; engines lie there, too."""
-    return default_folder().parent
 
 
 @dataclass(frozen=True)

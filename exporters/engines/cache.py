@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ...contract.cache_folder import cache_folder
 from ...contract.codec import canonical, from_plain, to_plain
 from ...contract.engine_directory import hash_file
 from ...contract.engines import LengthProfile, Precision
@@ -23,9 +23,6 @@ from ...runtime.partial_file import PartialOutput
 from .build import BuiltEngine, EngineRequest, built_for
 from .flavours import FLAGS, tool
 from .profiles import shown
-
-FOLDER_VARIABLE = "EMOGENE_CACHE"
-"""Replaces the user's cache folder for everything this package caches."""
 
 _REVISION = 1
 """Raised when the worker comes to build otherwise from the same parts."""
@@ -87,12 +84,8 @@ class CacheEntry:
 
 
 def default_folder() -> Path:
-    """``$EMOGENE_CACHE/engines``, else ``$XDG_CACHE_HOME/emogene/engines``, else ``~/.cache/…``."""
-    own = os.environ.get(FOLDER_VARIABLE)
-    if own:
-        return Path(own) / "engines"
-    users = os.environ.get("XDG_CACHE_HOME")
-    return (Path(users) if users else Path.home() / ".cache") / "emogene" / "engines"
+    """``engines`` in the package's `cache_folder`."""
+    return cache_folder() / "engines"
 
 
 def key_parts(request: EngineRequest) -> KeyParts:

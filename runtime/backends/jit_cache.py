@@ -1,7 +1,8 @@
 """What TensorRT-RTX compiled for this GPU, kept between runs in the user's cache folder.
 
 One file for every engine, GPU, driver and library version: another of any of them starts afresh.
-Losing the cache costs time, never correctness, so nothing here fails a run.
+Losing the cache costs time, never correctness, so nothing here fails a run. The file begins with
+the SHA-256 of the rest: the library, which trusts what it is given, never sees a damaged one.
 """
 
 from __future__ import annotations
@@ -10,21 +11,12 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from pathlib import Path
 
+from ...contract.cache_folder import cache_folder
 from ...contract.engines import EngineSpec
 from .driver import Driver
 
-CACHE_VARIABLE = "EMOGENE_CACHE"
-"""Names another folder for everything the package caches."""
-
-
-def cache_folder() -> Path:
-    """``$EMOGENE_CACHE/jit``, else ``emogene/jit`` in the user's cache folder."""
-    if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named) / "jit"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "emogene" / "jit"
+_DIGEST = hashlib.sha256().digest_size
 
 
 class JitCacheFile:
@@ -41,15 +33,17 @@ class JitCacheFile:
         gpu = driver.gpus[0]
         decides = "\n".join((sha256, gpu.name, gpu.architecture, driver.label, version))
         key = hashlib.sha256(decides.encode()).hexdigest()[:32]
-        self.path = cache_folder() / f"{engine.stage}-{gpu.architecture}-{key}.bin"
+        self.path = cache_folder() / "jit" / f"{engine.stage}-{gpu.architecture}-{key}.bin"
         self._kept = b""
 
     def read(self) -> bytes:
-        """What was kept; empty if nothing was."""
-        try:
-            self._kept = self.path.read_bytes()
-        except OSError:
-            self._kept = b""
+        """What was kept; empty if nothing was, or if it was damaged since."""
+        self._kept = b""
+        with contextlib.suppress(OSError):
+            found = self.path.read_bytes()
+            digest, data = found[:_DIGEST], found[_DIGEST:]
+            if hashlib.sha256(data).digest() == digest:
+                self._kept = data
         return self._kept
 
     def write(self, data: bytes) -> None:
@@ -61,9 +55,9 @@ class JitCacheFile:
             handle, name = tempfile.mkstemp(prefix=".jit.", dir=self.path.parent)
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(data)
+                    file.write(hashlib.sha256(data).digest() + data)
                 os.replace(name, self.path)
-            except OSError:
+            except BaseException:  # an interrupt, too, leaves nothing half behind
                 os.unlink(name)
                 raise
             self._kept = data

@@ -18,6 +18,7 @@ from emogene.contract.engines import EngineSpec
 from emogene.contract.errors import BadEngineDirectory, Failure, MissingExtra, Unavailable
 from emogene.runtime.backends.driver import find_driver
 from emogene.runtime.backends.flavours import PROPER, RTX
+from emogene.runtime.backends.jit_cache import JitCacheFile
 from emogene.runtime.backends.onnxruntime import OnnxRuntimeRunner
 from emogene.runtime.backends.protocol import DeviceBuffer
 from emogene.runtime.backends.tensorrt import TensorRtRunner, open_engine
@@ -215,18 +216,53 @@ def test_what_was_compiled_is_kept_for_this_gpu_and_driver(
 
     kept = run()
     (file,) = folder.iterdir()
-    assert file.name.startswith("density-sm_86-") and file.read_bytes() == kept
+    assert file.name.startswith("density-sm_86-") and file.read_bytes()[32:] == kept
     written = file.stat().st_mtime_ns
     run()
     assert file.stat().st_mtime_ns == written  # nothing new was compiled
     file.write_bytes(b"garbage")
-    assert run() == kept == file.read_bytes()
+    assert run() == kept == file.read_bytes()[32:]
     machine.cuda = 13010  # a newer driver: runs, and starts a cache of its own
     run()
     assert len(list(folder.iterdir())) == 2
     shutil.rmtree(folder)
     folder.write_text("no folder can be made here")
     run()
+
+
+def test_a_damaged_jit_cache_never_reaches_the_library(
+    machine: Machine, directory: Path, tmp_path: Path
+) -> None:
+    (engine,) = add_engines(directory, stages=["density"])
+    kept = JitCacheFile(engine, "0" * 64, find_driver(), VERSION)
+    assert kept.read() == b""
+    kept.write(b"compiled kernels")
+    good = kept.path.read_bytes()
+    assert kept.path.parent == tmp_path / "cache" / "jit" and kept.read() == b"compiled kernels"
+    for place in range(len(good)):
+        bad = bytearray(good)
+        bad[place] ^= 1
+        kept.path.write_bytes(bad)
+        assert kept.read() == b""
+    kept.path.write_bytes(good[:-1])
+    assert kept.read() == b""
+    kept.write(b"compiled kernels")
+    assert kept.path.read_bytes() == good
+
+
+def test_an_interrupted_jit_cache_leaves_nothing_half(
+    machine: Machine, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (engine,) = add_engines(directory, stages=["density"])
+    kept = JitCacheFile(engine, "0" * 64, find_driver(), VERSION)
+
+    def interrupted(*paths: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kept.write(b"compiled kernels")
+    assert not list(kept.path.parent.iterdir())
 
 
 def test_a_plan_that_tensorrt_refuses(machine: Machine, directory: Path) -> None:

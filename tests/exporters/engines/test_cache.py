@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from emogene.contract.cache_folder import CACHE_VARIABLE
 from emogene.contract.engines import LengthProfile
 from emogene.contract.errors import BadOutput
-from emogene.exporters.engines import build, cache
+from emogene.exporters.engines import build
 from emogene.exporters.engines.build import BuiltEngine, EngineRequest
 from emogene.exporters.engines.cache import EngineCache, KeyParts, default_folder, key_parts
 from emogene.exporters.engines.obtain import Obtained, obtain_engine
@@ -177,7 +178,7 @@ def test_the_reason_for_building_a_damaged_one(
 def test_without_a_cache_nothing_is_read_or_kept(
     mlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path / "own"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "own"))
     obtained = obtain_engine(networks.request(mlp), tmp_path / "e.engine", None)
     assert not obtained.cached and obtained.why == "" and not (tmp_path / "own").exists()
 
@@ -207,13 +208,13 @@ def test_clear_removes_engines_and_leavings_and_nothing_else(kept: EngineCache) 
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (cache.FOLDER_VARIABLE, "XDG_CACHE_HOME"):
+    for name in (CACHE_VARIABLE, "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_folder() == tmp_path / ".cache" / "emogene" / "engines"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
     assert default_folder() == tmp_path / "x" / "emogene" / "engines"
-    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path / "e"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "e"))
     assert EngineCache().folder == tmp_path / "e" / "engines"
 
 
