@@ -62,23 +62,26 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest alone, checked in itself but not against the files.
 
     Raises:
-        BadEngineDirectory: there is no such folder, it has no manifest, or the manifest is bad.
+        BadEngineDirectory: there is no such folder, it has no manifest or one that cannot be
+            read, or the manifest is bad.
     """
     path = folder / MANIFEST_FILE
-    if not folder.exists():
-        raise BadEngineDirectory(
-            str(folder), expected="an engine directory", found="nothing there", remedy=REBUILD
-        )
-    if not folder.is_dir():
-        raise BadEngineDirectory(
-            str(folder), expected="an engine directory", found="a file", remedy=REBUILD
-        )
     try:
+        if not folder.exists():
+            raise BadEngineDirectory(
+                str(folder), expected="an engine directory", found="nothing there", remedy=REBUILD
+            )
+        if not folder.is_dir():
+            raise BadEngineDirectory(
+                str(folder), expected="an engine directory", found="a file", remedy=REBUILD
+            )
         data = path.read_bytes()
     except OSError as error:
-        found = "an empty folder" if not any(folder.iterdir()) else f"{error.strerror}"
         raise BadEngineDirectory(
-            str(path), expected="the manifest of an engine directory", found=found, remedy=REBUILD
+            str(path),
+            expected="the manifest of an engine directory",
+            found="an empty folder" if _is_empty(folder) else str(error.strerror),
+            remedy=_remedy(error),
         ) from None
     return Manifest.from_bytes(data, str(path))
 
@@ -106,15 +109,23 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     """Compare every file with the manifest, before anything is deserialised.
 
     Raises:
-        BadEngineDirectory: a file is missing, has another size or another hash.
+        BadEngineDirectory: a file is missing, cannot be read, has another size or another hash.
     """
     for name, entry in manifest.files.items():
         path = file_path(folder, name)
-        if not path.is_file():
+        try:
+            if not path.is_file():
+                raise BadEngineDirectory(
+                    str(path), expected="a file", found="nothing there", remedy=REBUILD
+                )
+            found = hash_file(path)
+        except OSError as error:
             raise BadEngineDirectory(
-                str(path), expected="a file", found="nothing there", remedy=REBUILD
-            )
-        found = hash_file(path)
+                str(path),
+                expected="a file that can be read",
+                found=str(error.strerror),
+                remedy=_remedy(error),
+            ) from None
         if found.size != entry.size:
             raise BadEngineDirectory(
                 str(path),
@@ -187,6 +198,18 @@ def replace_folder(
                 remedy="free some, or choose a folder on another disk",
             ) from None
         raise
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except OSError:
+        return False
+
+
+def _remedy(error: OSError) -> str:
+    mine = isinstance(error, PermissionError)
+    return "make the directory readable to you" if mine else REBUILD
 
 
 def _refuse_other_files(target: Path, mark: str, beside: Collection[str]) -> None:

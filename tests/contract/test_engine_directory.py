@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +46,25 @@ def test_missing_empty_file_and_unreadable(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     with pytest.raises(BadEngineDirectory, match="found a file"):
         read_manifest(tmp_path / "f")
+
+
+def test_what_may_not_be_read_is_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's refusal is played, since it refuses nothing to an administrator."""
+    manifest, opened = read_manifest(directory), Path.open
+
+    def refused(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name in (MANIFEST_FILE, "density.onnx"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refused(path, "rb").read())
+    for check in (lambda: read_manifest(directory), lambda: check_files(directory, manifest)):
+        with pytest.raises(BadEngineDirectory, match="found Permission denied — make the dir"):
+            check()
+    monkeypatch.setattr(Path, "exists", lambda path: refused(directory / MANIFEST_FILE))
+    with pytest.raises(BadEngineDirectory, match="found Permission denied"):
+        read_manifest(directory)
 
 
 def test_changed_truncated_and_missing_files_are_named(directory: Path) -> None:
