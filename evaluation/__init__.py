@@ -1,1 +1,2 @@
-"""How good the frames are: image, landmark and idle figures."""
+"""Image and landmark figures come here with the evaluation command; today the measures stand in
+``contract/measure.py``."""
