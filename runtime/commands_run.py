@@ -53,6 +53,7 @@ def run_command(options: RunOptions) -> None:
     statistics = RunStatistics()
     source, name = _source(options)
     output = options.output or f"{name}.mp4"
+    _keep_input(source, output)
     # Cheap checks first, so that a typing error does not cost the loading of an avatar.
     emotion_index(options.emotion)
     checked_intensity(options.intensity)
@@ -97,6 +98,22 @@ def _source(options: RunOptions) -> tuple[str | bytes, str]:
     if options.audio == STANDARD:
         return sys.stdin.buffer.read(), "stdin"
     return options.audio, Path(options.audio).stem or "speech"
+
+
+def _keep_input(source: str | bytes, output: str) -> None:
+    """Refuse an output that is the input: the frames would be written over it."""
+    if (
+        isinstance(source, str)
+        and os.path.exists(source)
+        and os.path.exists(output)
+        and os.path.samefile(source, output)
+    ):
+        raise BadOption(
+            "-o",
+            expected="another file than AUDIO",
+            found=output,
+            remedy="name an output with -o",
+        )
 
 
 @contextmanager

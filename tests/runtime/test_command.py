@@ -101,6 +101,15 @@ def test_a_reader_that_leaves_early_is_no_traceback(folder: Path) -> None:
     assert "Traceback" not in err and err.count("\n") <= 1
 
 
+@pytest.mark.parametrize("output", [(), ("-o", "talk.mp4"), ("-o", "./talk.mp4")])
+def test_the_input_is_never_written_over(folder: Path, output: tuple[str, ...]) -> None:
+    content = (folder / "speech.wav").read_bytes()
+    (folder / "talk.mp4").write_bytes(content)
+    code, _, err = emogene_run(folder, "talk.mp4", "--engine-dir", "e", *output)
+    assert code == 2 and "-o: expected another file than AUDIO, found " in err
+    assert (folder / "talk.mp4").read_bytes() == content
+
+
 def write_bad_inputs(folder: Path) -> None:
     (folder / "text.wav").write_text("this is not sound\n" * 50)
     soundfile.write(folder / "empty.wav", np.zeros(0, np.float32), 16_000)
