@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...contract.camera import Intrinsics
 from ...contract.data import Condition, Float32
-from ...contract.field import RAY_FEATURE_EPSILON, FieldSpec, GridSpec
+from ...contract.field import DENSITY_EXPONENT_LIMIT, RAY_FEATURE_EPSILON, FieldSpec, GridSpec
 from ...contract.stages import bias_name
 from ...contract.weights import FALLOFF, OCCUPANCY, REST, table_name
 from ...kernels import box, displacement, grids, harmonics, rays
@@ -33,8 +33,6 @@ RAYS_PER_CHUNK = 32_768
 SAMPLES_PER_ROUND = 2
 """Samples a ray takes before it is asked whether it goes on. Of 2, 3, 4 and 8 the quickest at 512²:
 most rays end within a few samples, and what is taken beyond the end is thrown away."""
-
-DENSITY_EXPONENT_LIMIT = 15.0
 
 
 @dataclass(frozen=True)
