@@ -15,7 +15,7 @@ SIZE = 256
 
 
 def main(speech: str, output: str) -> None:
-    """Begin neutral; after the first piece be happy, after the second surprised."""
+    """Begin neutral; then happy after the first second, surprised after the next, neutral again."""
     moods = iter(("happy", "surprise"))
     with (
         emogene.open() as avatar,
