@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from .session import Session
 from .sinks import open_sink
 
 STANDARD = "-"
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def run_command(options: RunOptions) -> None:
     emotion_index(options.emotion)
     checked_intensity(options.intensity)
     checked_backend(options.backend)
-    with _without_library_chatter():
+    with _warnings_said(), _without_library_chatter():
         chunks = list(as_chunks(source))
     opened = avatars.open(
         options.engine_dir,
@@ -114,6 +117,30 @@ def _keep_input(source: str | bytes, output: str) -> None:
             found=output,
             remedy="name an output with -o",
         )
+
+
+class _Collector(logging.Handler):
+    """Keeps what is logged until there is somewhere to say it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@contextmanager
+def _warnings_said() -> Iterator[None]:
+    """Say the package's warnings once the block is over: inside it standard error is mute."""
+    collector, log = _Collector(), logging.getLogger(_PACKAGE)
+    log.addHandler(collector)
+    try:
+        yield
+    finally:
+        log.removeHandler(collector)
+        for message in collector.messages:
+            _say(f"warning: {message}")
 
 
 @contextmanager

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from emogene.runtime import commands_run
+from emogene.runtime.audio import decode
 from tests.speech import spoken
 
 PROGRAM = (sys.executable, "-c", "from emogene.runtime.commands import main; main()")
@@ -108,6 +110,15 @@ def test_the_input_is_never_written_over(folder: Path, output: tuple[str, ...]) 
     code, _, err = emogene_run(folder, "talk.mp4", "--engine-dir", "e", *output)
     assert code == 2 and "-o: expected another file than AUDIO, found " in err
     assert (folder / "talk.mp4").read_bytes() == content
+
+
+def test_damage_that_can_be_lived_with_is_said(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with commands_run._warnings_said(), commands_run._without_library_chatter():
+        decode._broken("talk.mp3", 640, "lost sync")
+    expected = "warning: talk.mp3 is damaged (lost sync); using the 640 samples that can be read"
+    assert expected in capfd.readouterr().err
 
 
 def write_bad_inputs(folder: Path) -> None:
