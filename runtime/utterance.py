@@ -16,6 +16,9 @@ from .motion.step import Moment
 from .profiles import Profile
 from .speech.landmarks import SpeechNetworks, UtteranceLandmarks
 
+LOOSE_PIECES = 1024
+"""Pushes that are joined into one array, so that tiny ones do not cost an array each."""
+
 
 @dataclass
 class Utterance:
@@ -24,7 +27,7 @@ class Utterance:
     Attributes:
         first_frame: absolute index of its first frame.
         first_latent: absolute index of its first latent.
-        pieces: its samples, as they were pushed.
+        pieces: its samples in order, at most `LOOSE_PIECES` of them as they were pushed.
         samples: how many they are.
         ended: whether it was flushed.
     """
@@ -34,6 +37,7 @@ class Utterance:
     pieces: list[Float32] = field(default_factory=list)
     samples: int = 0
     ended: bool = False
+    _loose: int = 0
 
     @property
     def frames(self) -> int:
@@ -44,6 +48,10 @@ class Utterance:
         """Store (n,) float32 samples."""
         self.pieces.append(samples)
         self.samples += len(samples)
+        self._loose += 1
+        if self._loose == LOOSE_PIECES:
+            self.pieces[-LOOSE_PIECES:] = [np.concatenate(self.pieces[-LOOSE_PIECES:])]
+            self._loose = 0
 
     def join(self) -> Float32:
         """All samples, (n,) float32."""
