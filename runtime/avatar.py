@@ -207,7 +207,7 @@ class Avatar:
             SessionMisuse: the avatar is closed.
         """
         size = self.size if size is None else size
-        if not (isinstance(size, int) and 1 <= size <= MAX_SIZE):
+        if not (type(size) is int and 1 <= size <= MAX_SIZE):
             raise BadOption(
                 "size", expected=f"a whole number of pixels from 1 to {MAX_SIZE}", found=str(size)
             )

@@ -27,7 +27,8 @@ class Purpose(IntEnum):
 
 def checked_seed(seed: int) -> int:
     """``seed`` as an int in [0, 2⁶³); raises `BadOption` otherwise."""
-    if isinstance(seed, (int, np.integer)) and 0 <= int(seed) <= MAX_SEED:
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if whole and 0 <= int(seed) <= MAX_SEED:
         return int(seed)
     raise BadOption("seed", expected="a whole number from 0 to 2^63 - 1", found=repr(seed))
 
