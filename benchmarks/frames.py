@@ -157,7 +157,7 @@ def measure_picture(
     pose = np.array(loaded.weights[POSES][0], np.float32)
     condition = Condition(rest[None], window[None], rest.reshape(1, -1), 0)
     renderer = Avatar(loaded, threads).renderer(size)
-    background = torch.from_numpy(renderer.background)
+    background = torch.from_numpy(renderer.background.copy())
 
     def theirs() -> np.ndarray[Any, Any]:
         return render_frame(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import TypeVar
 
 from ..contract import stages
 from ..contract.data import Frame
@@ -31,6 +33,12 @@ from .speech.landmarks import SpeechNetworks
 
 MAX_SIZE = 4096
 """Largest side of a picture, pixels."""
+
+KEPT = 4
+"""Renderers an avatar keeps; a large one holds hundreds of megabytes. Sessions hold their own."""
+
+Key = TypeVar("Key")
+Made = TypeVar("Made")
 
 
 def open(
@@ -81,8 +89,8 @@ class Avatar:
     def __init__(self, loaded: Loaded, threads: int) -> None:
         self._loaded, self._threads = loaded, threads
         self._pool = ThreadPool(threads)
-        self._renderers: dict[tuple[int, float], Renderer] = {}
-        self._heads: dict[float, WavefrontHead] = {}
+        self._renderers: OrderedDict[tuple[int, float], Renderer] = OrderedDict()
+        self._heads: OrderedDict[float, WavefrontHead] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -153,6 +161,7 @@ class Avatar:
             walk=PoseWalk(weights[POSES], track),
             idle_track=track,
             renderer=renderer,
+            closed=lambda: self._closed,
         )
         return Session(parts, profile, seed=seed, emotion=emotion, intensity=intensity)
 
@@ -196,7 +205,9 @@ class Avatar:
     def renderer(
         self, size: int | None = None, transmittance: float = OFFLINE.transmittance
     ) -> Renderer:
-        """The renderer for a size, made once: condition and pose in, picture out.
+        """The renderer for a size: condition and pose in, picture out.
+
+        The last few sizes asked for are kept; making one again takes a moment.
 
         Args:
             size: side of the pictures, pixels; None is the avatar's own.
@@ -219,10 +230,11 @@ class Avatar:
                     found="a closed one",
                     remedy="open it again with emogene.open",
                 )
-            key = (size, transmittance)
-            if key not in self._renderers:
-                self._renderers[key] = self._build_renderer(size, transmittance)
-            return self._renderers[key]
+            return _kept(
+                self._renderers,
+                (size, transmittance),
+                lambda: self._build_renderer(size, transmittance),
+            )
 
     def close(self) -> None:
         """Free its networks and threads; twice is fine."""
@@ -246,16 +258,17 @@ class Avatar:
 
     def _build_renderer(self, size: int, transmittance: float) -> Renderer:
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
-        if transmittance not in self._heads:
-            networks = HeadNetworks(
-                condition=runners[stages.CONDITION],
-                density=runners[stages.DENSITY],
-                colour=runners[stages.COLOUR],
-                ambient=runners.get(stages.AMBIENT),
-            )
-            self._heads[transmittance] = WavefrontHead(
-                manifest.field, weights, networks, transmittance, self._pool
-            )
+        networks = HeadNetworks(
+            condition=runners[stages.CONDITION],
+            density=runners[stages.DENSITY],
+            colour=runners[stages.COLOUR],
+            ambient=runners.get(stages.AMBIENT),
+        )
+        head = _kept(
+            self._heads,
+            transmittance,
+            lambda: WavefrontHead(manifest.field, weights, networks, transmittance, self._pool),
+        )
         torso = Torso(
             manifest.torso,
             weights,
@@ -268,9 +281,19 @@ class Avatar:
             self._pool,
         )
         return Renderer(
-            self._heads[transmittance],
+            head,
             torso,
             resized(weights[BACKGROUND], size),
             manifest.camera.scaled(size),
             self._pool,
         )
+
+
+def _kept(cache: OrderedDict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:
+    """``cache[key]``, made where it is missing; the one unused longest gives way beyond `KEPT`."""
+    if key not in cache:
+        cache[key] = make()
+    cache.move_to_end(key)
+    if len(cache) > KEPT:
+        cache.popitem(last=False)
+    return cache[key]

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..contract.data import Float32
 from ..contract.emotions import checked_intensity, emotion_index
-from ..contract.errors import BadOption, Unavailable
+from ..contract.errors import BadAudio, BadOption, Unavailable
+from ..contract.units import SAMPLE_RATE
 from . import avatar as avatars
 from .audio.load import as_chunks
 from .avatar import Avatar
 from .backends.choice import Choice, checked_backend
+from .profiles import OFFLINE
 from .run_statistics import RunStatistics
 from .session import Session
 from .sinks import open_sink
@@ -62,7 +65,7 @@ def run_command(options: RunOptions) -> None:
     checked_intensity(options.intensity)
     checked_backend(options.backend)
     with _warnings_said(), _without_library_chatter():
-        chunks = list(as_chunks(source))
+        chunks = list(_within_the_limit(as_chunks(source), options.audio or "the sample"))
     opened = avatars.open(
         options.engine_dir,
         threads=options.threads,
@@ -101,6 +104,21 @@ def _source(options: RunOptions) -> tuple[str | bytes, str]:
     if options.audio == STANDARD:
         return sys.stdin.buffer.read(), "stdin"
     return options.audio, Path(options.audio).stem or "speech"
+
+
+def _within_the_limit(chunks: Iterator[Float32], name: str) -> Iterator[Float32]:
+    """The chunks, until there are more than a session may hold: then all are refused."""
+    limit, seconds = OFFLINE.max_stored_seconds, 0.0
+    for chunk in chunks:
+        seconds += len(chunk) / SAMPLE_RATE
+        if seconds > limit:
+            raise BadAudio(
+                name,
+                expected=f"at most {limit // 60} minutes",
+                found="more",
+                remedy="cut it into pieces and render each",
+            )
+        yield chunk
 
 
 def _keep_input(source: str | bytes, output: str) -> None:

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from ..contract.errors import BadOption
 from ..contract.units import FRAMES_PER_LATENT, FRAMES_PER_SECOND
 
+_RANGES = (
+    ("clip_seconds", 1, 600),
+    ("max_stored_seconds", 1, 86_400),
+    ("temperature", 0.0, 10.0),
+    ("emotion_fade", 0, 1_000),
+    ("transmittance", 0.0, 0.999),
+)
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -42,6 +50,14 @@ class Profile:
                     expected=f"a positive multiple of {FRAMES_PER_LATENT} frames",
                     found=str(value),
                     remedy="hops stand on the latents of the audio-to-motion network",
+                )
+        for field, low, high in _RANGES:
+            value = getattr(self, field)
+            if not low <= value <= high:
+                raise BadOption(
+                    f"profile {self.name}, {field}",
+                    expected=f"{low} … {high}",
+                    found=str(value),
                 )
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -34,6 +34,7 @@ class SessionParts:
         walk: where the head is.
         idle_track: what the walk follows in silence.
         renderer: what paints, at the session's size.
+        closed: whether the avatar was closed meanwhile.
     """
 
     speech: SpeechNetworks
@@ -41,6 +42,7 @@ class SessionParts:
     walk: PoseWalk
     idle_track: IdleTrack
     renderer: Renderer
+    closed: Callable[[], bool]
 
 
 class Session:
@@ -232,4 +234,11 @@ class Session:
                 expected="an open session",
                 found="a closed one",
                 remedy="begin another with Avatar.session",
+            )
+        if self._parts.closed():
+            raise SessionMisuse(
+                "session",
+                expected="its avatar open",
+                found="the avatar closed",
+                remedy="close sessions before their avatar",
             )

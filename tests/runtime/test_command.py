@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from emogene.contract.errors import BadAudio
 from emogene.runtime import commands_run
 from emogene.runtime.audio import decode
 from tests.speech import spoken
@@ -202,3 +204,17 @@ def test_version_and_help() -> None:
     assert emogene_run(here, "--version")[1].startswith(b"emogene ")
     code, out, _ = emogene_run(here, "--help")
     assert code == 0 and b"--engine-dir" in out and b"surprise" in out
+
+
+def test_more_than_a_session_may_hold_is_refused_while_it_is_read() -> None:
+    minute = np.broadcast_to(np.float32(0.0), (60 * 16_000,))  # of no size in memory
+    read: list[int] = []
+
+    def chunks() -> Iterator[np.ndarray]:
+        for number in range(100):
+            read.append(number)
+            yield minute
+
+    with pytest.raises(BadAudio, match=r"talk\.wav: expected at most 60 minutes.*cut it"):
+        list(commands_run._within_the_limit(chunks(), "talk.wav"))
+    assert len(read) == 61

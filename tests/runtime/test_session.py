@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import emogene
 from emogene.contract.errors import BadAudio, BadOption, SessionMisuse
 from emogene.contract.units import frames_of
+from emogene.runtime.avatar import KEPT
 from emogene.runtime.profiles import OFFLINE, Profile
 from emogene.runtime.utterance import LOOSE_PIECES, Utterance
 from tests.lawbook import assert_same_frames, check_law
@@ -214,3 +215,38 @@ def test_a_profile_must_stand_on_the_latents() -> None:
     for wrong in ({"hop": 6}, {"hop": 0}, {"overlap": 3}):
         with pytest.raises(BadOption, match="multiple of 4 frames"):
             replace(OFFLINE, **wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"clip_seconds": 0},
+        {"max_stored_seconds": 0},
+        {"temperature": float("nan")},
+        {"temperature": -0.1},
+        {"emotion_fade": -1},
+        {"transmittance": 1.0},
+    ],
+)
+def test_a_profile_with_values_that_cannot_work_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(BadOption, match=f"profile offline, {next(iter(wrong))}"):
+        replace(OFFLINE, **wrong)
+
+
+def test_a_session_ends_with_its_avatar(tiny_engines: Path, speech: Samples) -> None:
+    avatar = emogene.open(tiny_engines, threads=1)
+    session = avatar.session(size=SIZE)
+    session.push(speech)
+    session.flush()
+    assert session.pull() is not None
+    avatar.close()
+    with pytest.raises(SessionMisuse, match="close sessions before their avatar"):
+        session.pull()
+    session.close()
+
+
+def test_only_the_last_renderers_are_kept(tiny_engines: Path) -> None:
+    with emogene.open(tiny_engines, threads=1) as avatar:
+        made = [avatar.renderer(size) for size in range(8, 8 + KEPT + 1)]
+        assert avatar.renderer(8 + KEPT) is made[-1]
+        assert avatar.renderer(8) is not made[0]
