@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from emogene.contract.errors import BadOption
 from emogene.contract.field import GridSpec
 from emogene.kernels.traversal import Samples
+from emogene.reference.authors import authors_head
 from emogene.reference.grids import encode_grid
 from emogene.reference.head_field import HeadField
 from emogene.reference.torso_field import TorsoField
@@ -153,3 +155,9 @@ def test_a_batch_that_meets_nothing_is_empty_and_differentiable(film: Film) -> N
     assert len(shaded.weights) == 0
     assert not shaded.values.any() and not shaded.opacity.any()
     (shaded.values.sum() + shaded.opacity.sum()).backward()
+
+
+def test_ambient_grids_are_refused_until_the_kernels_differentiate_them() -> None:
+    head = HeadField(authors_head(window=3, blink=0))
+    with pytest.raises(BadOption, match=r"ambient coordinate.*plain reference"):
+        FastHead(head, np.ones((128, 128, 128), bool))

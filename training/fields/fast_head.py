@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...contract.errors import BadOption
 from ...kernels.box import box_interval
 from ...kernels.displacement import active_nodes, bake_displacement, read_displacement
 from ...kernels.occupancy import Occupancy
@@ -47,12 +48,20 @@ class FastHead:
     Args:
         head: the module; its grids are read by the kernels from now on.
         occupancy: (G, G, G) bool cells, [z, y, x].
+
+    Raises:
+        BadOption: a grid is read at an ambient coordinate; the kernels give it no gradient.
     """
 
     def __init__(self, head: HeadField, occupancy: NDArray[np.bool_]) -> None:
         spec = head.spec
         if any(grid.read_at == "ambient" for grid in spec.grids):
-            raise NotImplementedError("ambient grids are trained with the plain reference")
+            raise BadOption(
+                "the field to train",
+                expected="grids read at the position or displaced",
+                found="one read at an ambient coordinate",
+                remedy="train it through the plain reference, `HeadField`",
+            )
         self.head, self.spec = head, spec
         head.encode = encode
         self.low = np.array(spec.bounds_min, np.float32)
