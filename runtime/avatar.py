@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TypeVar
 
@@ -47,6 +47,7 @@ def open(
     threads: int | None = None,
     backend: str = AUTO,
     strict: bool = False,
+    precisions: Mapping[str, str] | None = None,
 ) -> Avatar:
     """Open an engine directory.
 
@@ -58,10 +59,13 @@ def open(
             ``"tensorrt"`` or ``"tensorrt-rtx"``; one that does not work here is replaced by the
             next best, and `Avatar.choice` says why.
         strict: refuse such a replacement.
+        precisions: stages to run on ONNX Runtime in another precision than float32, such as
+            ``{"hubert": "int8"}``; the directory must hold them.
 
     Raises:
         BadEngineDirectory: it is missing, damaged, or does not fit this version.
-        BadOption: ``threads`` is less than 1, or there is no such backend.
+        BadOption: ``threads`` is less than 1, there is no such backend, or a stage is not there in
+            such a precision.
         KernelLibraryMissing: the compiled kernels are not there.
         Unavailable: ``strict``, and the backend does not work here.
     """
@@ -70,7 +74,8 @@ def open(
             "threads", expected="at least 1", found=str(threads), remedy="leave it out to use all"
         )
     count = threads or available_threads()
-    return Avatar(load_engine_directory(path, count, backend, strict=strict), count)
+    loaded = load_engine_directory(path, count, backend, strict=strict, precisions=precisions)
+    return Avatar(loaded, count)
 
 
 def available_threads() -> int:

@@ -99,6 +99,13 @@ def emogene_run(
             metavar="NAME",
         ),
     ] = "auto",
+    precision: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            help="Run a stage on ONNX Runtime in another precision. Repeatable.",
+            metavar="STAGE=NAME",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with an error instead of any fallback.")
     ] = False,
@@ -129,6 +136,7 @@ def emogene_run(
             threads=threads,
             idle=idle.value,
             backend=backend,
+            precision=tuple(precision or ()),
             strict=strict,
             stats=stats is not None,
         )

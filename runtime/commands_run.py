@@ -46,6 +46,7 @@ class RunOptions:
     threads: int | None
     idle: Literal["tolerant", "strict"]
     backend: str
+    precision: tuple[str, ...]
     strict: bool
     stats: bool
 
@@ -71,6 +72,7 @@ def run_command(options: RunOptions) -> None:
         threads=options.threads,
         backend=options.backend,
         strict=options.strict,
+        precisions=_precisions(options.precision),
     )
     with opened as avatar:
         _report_backend(avatar.choice)
@@ -104,6 +106,19 @@ def _source(options: RunOptions) -> tuple[str | bytes, str]:
     if options.audio == STANDARD:
         return sys.stdin.buffer.read(), "stdin"
     return options.audio, Path(options.audio).stem or "speech"
+
+
+def _precisions(words: tuple[str, ...]) -> dict[str, str]:
+    """``("hubert=int8",)`` → ``{"hubert": "int8"}``."""
+    for word in words:
+        if word.count("=") != 1:
+            raise BadOption(
+                "--precision",
+                expected="STAGE=NAME, such as hubert=int8",
+                found=word,
+                remedy="see what a directory holds with: emogene-export inspect DIRECTORY",
+            )
+    return dict(word.split("=") for word in words)
 
 
 def _within_the_limit(chunks: Iterator[Float32], name: str) -> Iterator[Float32]:

@@ -62,6 +62,7 @@ def load_engine_directory(
     backend: str = AUTO,
     *,
     strict: bool = False,
+    precisions: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Check and load an engine directory.
 
@@ -71,17 +72,19 @@ def load_engine_directory(
         backend: one of `backends.choice.BACKENDS` or `backends.providers.PROVIDERS`.
         strict: refuse to run on another backend than the one asked for, or, with ``"auto"``, the
             best the directory was built for.
+        precisions: stages to run on ONNX Runtime in another precision than float32, such as
+            ``{"hubert": "int8"}``.
 
     Raises:
         BadEngineDirectory: it is missing, damaged, or does not fit this version.
-        BadOption: there is no such backend.
+        BadOption: there is no such backend, or a stage is not there in such a precision.
         Unavailable: ``strict``, and the backend does not work here.
     """
     checked_backend(backend)
     if path is not None:
-        return _load(Path(path), threads, backend, strict)
+        return _load(Path(path), threads, backend, strict, precisions)
     try:
-        return _load(demo_directory(), threads, backend, strict)
+        return _load(demo_directory(), threads, backend, strict, precisions)
     except BadEngineDirectory as error:
         raise BadEngineDirectory(
             error.thing,
@@ -91,7 +94,13 @@ def load_engine_directory(
         ) from None
 
 
-def _load(folder: Path, threads: int, backend: str, strict: bool) -> Loaded:
+def _load(
+    folder: Path,
+    threads: int,
+    backend: str,
+    strict: bool,
+    precisions: Mapping[str, str] | None,
+) -> Loaded:
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     wanted = signatures(
@@ -105,7 +114,9 @@ def _load(folder: Path, threads: int, backend: str, strict: bool) -> Loaded:
     problems = [p for name, s in wanted.items() for p in _stage_problems(name, manifest, s)]
     _refuse(where, "stages with the signatures of this format", problems)
     weights = _load_weights(folder, manifest)
-    runners, choice = open_stages(folder, manifest, wanted, threads, backend, strict=strict)
+    runners, choice = open_stages(
+        folder, manifest, wanted, threads, backend, strict=strict, precisions=precisions
+    )
     try:
         problems = [
             f"{name}: {problem}"

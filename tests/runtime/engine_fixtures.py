@@ -70,7 +70,7 @@ def add_engines(
 def resign(directory: Path, **changes: Any) -> None:
     """Rewrite the manifest with true hashes of its files and of its engines."""
     manifest = dataclasses.replace(read_manifest(directory), **changes)
-    names = {*manifest.files, *(engine.file for engine in manifest.engines)}
+    names = {*manifest.files, *(b.file for b in (*manifest.engines, *manifest.variants))}
     files = {name: hash_file(directory / name) for name in sorted(names)}
     changed = dataclasses.replace(manifest, files=files)
     (directory / MANIFEST_FILE).write_bytes(changed.to_bytes())

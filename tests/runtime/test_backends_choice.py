@@ -8,14 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 
 import emogene
 from emogene.contract.codec import to_plain
 from emogene.contract.engine_directory import read_manifest
+from emogene.contract.engines import VariantSpec
 from emogene.contract.errors import BadEngineDirectory, BadOption, Unavailable
+from emogene.runtime.backends import opening
 from emogene.runtime.backends.choice import Choice, choose
+from emogene.runtime.backends.onnxruntime import OnnxRuntimeRunner
 from emogene.runtime.command_line import exit_code
 from emogene.runtime.commands import app
 
@@ -234,3 +238,55 @@ def test_the_command(
     assert (told["backend"], told["backend_asked"]) == (CPU, "auto")
     by_name = {c["backend"]: c for c in told["backend_candidates"]}
     assert by_name[CPU]["works"] and "sm_120" in by_name["tensorrt-rtx"]["reason"]
+
+
+def add_variant(directory: Path, stage: str, precision: str, file: str) -> None:
+    """Another file of ``stage`` in the manifest, a copy of its own under another name."""
+    from .engine_fixtures import resign
+
+    manifest = read_manifest(directory)
+    shutil.copy(directory / manifest.stages[stage].file, directory / file)
+    resign(directory, variants=(VariantSpec(stage, precision, file, None),))
+
+
+def test_a_stage_runs_in_the_precision_asked_for(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_variant(directory, "hubert", "int8", "stages/hubert.int8.onnx")
+    opened: list[str] = []
+
+    class Noted(OnnxRuntimeRunner):
+        def __init__(self, path: Path, *rest: Any, **options: Any) -> None:
+            opened.append(path.name)
+            super().__init__(path, *rest, **options)
+
+    monkeypatch.setattr(opening, "OnnxRuntimeRunner", Noted)
+    with emogene.open(directory, precisions={"hubert": "int8"}) as avatar:
+        assert next(avatar.render(np.zeros(640, np.float32), size=8)).index == 0
+    assert "hubert.int8.onnx" in opened and "hubert.onnx" not in opened
+    opened.clear()
+    with emogene.open(directory):
+        assert "hubert.onnx" in opened and "hubert.int8.onnx" not in opened
+
+
+@pytest.mark.parametrize(
+    ("precisions", "message"),
+    [
+        ({"hubert": "fp16"}, "one this directory holds: fp32, int8.*--int8-hubert"),
+        ({"hubrt": "int8"}, "one of the stages .*hubert"),
+    ],
+)
+def test_precisions_that_are_not_there(
+    directory: Path, precisions: dict[str, str], message: str
+) -> None:
+    add_variant(directory, "hubert", "int8", "stages/hubert.int8.onnx")
+    with pytest.raises(BadOption, match=message):
+        emogene.open(directory, precisions=precisions)
+
+
+def test_the_command_reads_precisions(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--sample", "--engine-dir", str(directory), "--precision"]
+    assert exit_code(app, [*words, "int8"]) == 2
+    assert "expected STAGE=NAME" in capsys.readouterr().err
+    assert exit_code(app, [*words, "density=fp8"]) == 2
+    assert "precision of density" in capsys.readouterr().err
