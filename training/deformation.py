@@ -28,7 +28,7 @@ from .demo.performance import expression_pair
 from .demo.speech.corpus import Utterance
 from .demo.speech.visemes import TARGETS
 from .loop import Loop, LoopConfig, Progress
-from .motion_data import LandmarksOf, mouth_of
+from .vae_data import LandmarksOf, mouth_of
 
 Float32 = NDArray[np.float32]
 NEUTRAL = EMOTIONS.index("neutral")

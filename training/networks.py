@@ -17,7 +17,7 @@ NETWORK = "network"
 
 KINDS: dict[str, type[Any]] = {
     "hubert": SpeechEncoder,
-    "motion": AudioToMotion,
+    "vae": AudioToMotion,
     "deformation": LandmarkDeformation,
     "head": HeadField,
     "torso": TorsoField,

@@ -2,7 +2,7 @@
 
 Two chains run side by side, a process each, because neither needs the other's results::
 
-    speech   corpus → hubert → motion, deformation
+    speech   corpus → hubert → vae, deformation
     picture  film → head → torso
 
 Every stage leaves its results in a folder of its own; a stage whose folder is complete is skipped,
@@ -23,10 +23,10 @@ from ..fields.film import HELD_OUT, open_footage
 from ..head_field import HeadTrainingConfig, train_head
 from ..hubert import HubertTrainingConfig, train_hubert
 from ..loop import LoopConfig, Progress
-from ..motion import MotionData, MotionTrainingConfig, train_motion
-from ..motion_data import motion_clips
 from ..networks import load_stage
 from ..torso_field import TorsoTrainingConfig, train_torso
+from ..vae import VaeData, VaeTrainingConfig, train_vae
+from ..vae_data import motion_clips
 from .footage import FootageConfig, shoot
 from .head.rig import HeadRig
 from .head.sculpture import VOXEL
@@ -44,8 +44,8 @@ class DemoConfig:
     hubert: HubertTrainingConfig = field(
         default_factory=lambda: HubertTrainingConfig(loop=LoopConfig(minutes=16, warmup_steps=100))
     )
-    motion: MotionTrainingConfig = field(
-        default_factory=lambda: MotionTrainingConfig(loop=LoopConfig(minutes=6))
+    vae: VaeTrainingConfig = field(
+        default_factory=lambda: VaeTrainingConfig(loop=LoopConfig(minutes=6))
     )
     deformation: DeformationTrainingConfig = field(default_factory=DeformationTrainingConfig)
     footage: FootageConfig = field(default_factory=FootageConfig)
@@ -77,11 +77,11 @@ class DemoConfig:
         return replace(config, loop=replace(config.loop, minutes=scaled))
 
 
-TRAININGS = ("hubert", "motion", "deformation", "head", "torso")
+TRAININGS = ("hubert", "vae", "deformation", "head", "torso")
 """The stages that train a network; each leaves it in ``<stage>/network``."""
 
 CHAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"speech": ("hubert", "motion", "deformation"), "picture": ("film", "head", "torso")}
+    {"speech": ("hubert", "vae", "deformation"), "picture": ("film", "head", "torso")}
 )
 """Stages in order; a stage reads only what stands before it in its chain."""
 
@@ -95,7 +95,7 @@ class Workshop:
         self.folder, self.config = Path(folder), config
         self._run: dict[str, Callable[[Progress | None], object]] = {
             "hubert": self._hubert,
-            "motion": self._motion,
+            "vae": self._vae,
             "deformation": self._deformation,
             "film": self._film,
             "head": self._head,
@@ -133,17 +133,17 @@ class Workshop:
     def _hubert(self, progress: Progress | None) -> None:
         train_hubert(self.config.hubert, self.corpus, self.folder / "hubert", progress)
 
-    def _motion(self, progress: Progress | None) -> None:
+    def _vae(self, progress: Progress | None) -> None:
         encoder = load_stage(self.folder, "hubert")
         corpus, landmarks_of = self.corpus, self.rig.landmarks
         heard = motion_clips(corpus.training, encoder, landmarks_of)
         heard += motion_clips(corpus.training, encoder, landmarks_of, degraded=True)
-        data = MotionData(
+        data = VaeData(
             heard,
             motion_clips(corpus.held_out, encoder, landmarks_of),
             motion_clips(corpus.held_out_voice, encoder, landmarks_of),
         )
-        train_motion(self.config.motion, data, self.folder / "motion", progress)
+        train_vae(self.config.vae, data, self.folder / "vae", progress)
 
     def _deformation(self, progress: Progress | None) -> None:
         landmarks_of = self.rig.landmarks

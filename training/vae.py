@@ -35,11 +35,11 @@ from ..reference.audio_to_motion import (
 from ..reference.checkpoint import save_network
 from ..reference.demo import demo_audio_to_motion
 from .loop import Loop, LoopConfig, Progress
-from .motion_data import MotionClip
+from .vae_data import MotionClip
 
 
 @dataclass(frozen=True)
-class MotionTrainingConfig:
+class VaeTrainingConfig:
     """Network, losses and budget."""
 
     network: AudioToMotionConfig = field(default_factory=demo_audio_to_motion)
@@ -72,7 +72,7 @@ class MotionTrainingConfig:
 
 
 @dataclass(frozen=True)
-class MotionData:
+class VaeData:
     """Clips to learn from, and two held-out sets: known voices and unheard ones."""
 
     training: tuple[MotionClip, ...]
@@ -80,13 +80,13 @@ class MotionData:
     held_out_voice: tuple[MotionClip, ...]
 
 
-def train_motion(
-    config: MotionTrainingConfig, data: MotionData, out: Path, progress: Progress | None = None
+def train_vae(
+    config: VaeTrainingConfig, data: VaeData, out: Path, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Train until the budget is spent; write the network, its curve and a report.
 
     `out` receives `network/` (`AudioToMotion`), `curve.csv`, `report.json` and the resumable
-    `state.safetensors`. Returns the report: see `evaluate_motion` for its numbers.
+    `state.safetensors`. Returns the report: see `evaluate_vae` for its numbers.
     """
     out = Path(out)
     torch.manual_seed(config.seed)
@@ -105,10 +105,10 @@ def train_motion(
     for _ in loop:
         features, bins, motion = _draw(usable, config, model, loop.rng)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
-            losses = motion_losses(model, features, bins, motion, weights, config, loop.fraction)
+            losses = vae_losses(model, features, bins, motion, weights, config, loop.fraction)
         loop.update(losses["loss"])
         if loop.log_due:
-            found = evaluate_motion(model, data.held_out[:8])
+            found = evaluate_vae(model, data.held_out[:8])
             model.train()
             loop.log(**{name: value.item() for name, value in losses.items()}, **found)
     report: dict[str, Any] = {
@@ -119,19 +119,19 @@ def train_motion(
     }
     for name, clips in (("held_out", data.held_out), ("held_out_voice", data.held_out_voice)):
         for temperature in (0.0, 0.2):
-            report[f"{name}_t{temperature}"] = evaluate_motion(model, clips, temperature)
+            report[f"{name}_t{temperature}"] = evaluate_vae(model, clips, temperature)
     save_network(out / "network", model, half=True)
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
 
 
-def motion_losses(
+def vae_losses(
     model: AudioToMotion,
     features: Tensor,
     bins: Tensor,
     motion: Tensor,
     weights: Tensor,
-    config: MotionTrainingConfig,
+    config: VaeTrainingConfig,
     fraction: float,
 ) -> dict[str, Tensor]:
     """Eq. 1 and its additions on one batch; `loss` is what is minimised, the rest its parts.
@@ -164,7 +164,7 @@ def motion_losses(
 
 
 @torch.no_grad()
-def evaluate_motion(
+def evaluate_vae(
     model: AudioToMotion, clips: Sequence[MotionClip], temperature: float = 0.0, seed: int = 0
 ) -> dict[str, float]:
     """How well the face speaks from audio alone, with noise of deviation `temperature`.
@@ -232,7 +232,7 @@ def standardise_on(model: AudioToMotion, clips: Sequence[MotionClip]) -> None:
 
 def _draw(
     clips: Sequence[MotionClip],
-    config: MotionTrainingConfig,
+    config: VaeTrainingConfig,
     model: AudioToMotion,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
