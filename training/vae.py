@@ -85,8 +85,8 @@ def train_vae(
 ) -> dict[str, Any]:
     """Train until the budget is spent; write the network, its curve and a report.
 
-    `out` receives `network/` (`AudioToMotion`), `curve.csv`, `report.json` and the resumable
-    `state.safetensors`. Returns the report: see `evaluate_vae` for its numbers.
+    `out` receives `network/` (`AudioToMotion`), `curve.csv`, `scores.csv`, `report.json` and the
+    resumable `state.safetensors`. Returns the report: see `evaluate_vae` for its numbers.
     """
     out = Path(out)
     torch.manual_seed(config.seed)
@@ -110,11 +110,11 @@ def train_vae(
         if loop.log_due:
             found = evaluate_vae(model, data.held_out[:8])
             model.train()
-            loop.log(**{name: value.item() for name, value in losses.items()}, **found)
+            loop.log(**{name: value.item() for name, value in losses.items()})
+            loop.score(**found)
     report: dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "frames": sum(len(clip.landmarks) for clip in data.training),
     }
     for name, clips in (("held_out", data.held_out), ("held_out_voice", data.held_out_voice)):
