@@ -68,7 +68,6 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if self.minutes is None and self.steps is None:
             raise BadOption("loop", expected="minutes, steps or both", found="no budget")
-        check_ranges(self, "loop")
 
 
 class Loop:
@@ -89,6 +88,7 @@ class Loop:
         identity: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
     ) -> None:
+        check_ranges(config, "loop")
         self.config, self.model, self.optimiser = config, model, optimiser
         self.out = Path(out)
         self.out.mkdir(parents=True, exist_ok=True)

@@ -145,13 +145,13 @@ def test_time_is_a_budget_too(tmp_path: Path) -> None:
     assert loop.spent["steps"] == loop.step and loop.spent["wall_s"] >= 0.1
 
 
-def test_no_budget_is_refused() -> None:
+def test_no_budget_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match="minutes, steps or both"):
         LoopConfig()
     with pytest.raises(BadOption, match=r"loop\.minutes: expected a number above 0, found -1"):
-        LoopConfig(minutes=-1)
+        start(tmp_path, LoopConfig(minutes=-1))
     with pytest.raises(BadOption, match=r"loop\.final_rate: expected a number from 0 to 1"):
-        LoopConfig(steps=1, final_rate=float("nan"))
+        start(tmp_path, LoopConfig(steps=1, final_rate=float("nan")))
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
