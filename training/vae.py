@@ -34,6 +34,7 @@ from ..reference.audio_to_motion import (
 )
 from ..reference.checkpoint import save_network
 from ..reference.demo import demo_audio_to_motion
+from ..reference.sync_expert import SyncExpert
 from .loop import Loop, LoopConfig, Progress
 from .vae_data import MotionClip
 
@@ -78,6 +79,8 @@ class VaeData:
     training: tuple[MotionClip, ...]
     held_out: tuple[MotionClip, ...]
     held_out_voice: tuple[MotionClip, ...]
+    expert: SyncExpert | None = None
+    """Judge of lip sync, not trained here; None leaves L_Sync out."""
 
 
 def train_vae(

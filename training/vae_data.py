@@ -1,29 +1,24 @@
-"""What the audio-to-motion network learns from: speech as it hears it, faces as they move."""
+"""What the speech networks learn from: speech as a session hears it, faces as they move."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from ..contract.emotions import EMOTIONS
+from ..contract.errors import BadInput
 from ..contract.landmarks import FLAT
-from ..contract.units import (
-    FEATURES_PER_FRAME,
-    FRAMES_PER_LATENT,
-    HUBERT_RECEPTIVE_FIELD,
-    SAMPLE_RATE,
-    SAMPLES_PER_FEATURE,
-    SAMPLES_PER_FRAME,
-)
+from ..contract.units import FEATURES_PER_FRAME, FRAMES_PER_LATENT, SAMPLES_PER_FRAME
 from ..reference.speech_encoder import SpeechEncoder
-from ..runtime.audio.normalise import normalise
 from ..runtime.audio.pitch import pitch_bins
 from .demo.performance import expression
 from .demo.speech.corpus import Utterance
+from .demo.speech.phones import feature_labels
 from .demo.speech.visemes import speech_parameters
+from .hearing import Hearing, heard_features, offline_features
 from .speech_batches import AugmentationConfig, degrade, stream_of
 
 Float32 = NDArray[np.float32]
@@ -37,7 +32,7 @@ RECORDING = AugmentationConfig(speed=(1.0, 1.0), equaliser_db=5.0, babble_share=
 
 @dataclass(frozen=True)
 class MotionClip:
-    """Speech and the neutral face that speaks it, F frames, F a multiple of 4."""
+    """Speech and the face that speaks it, F frames, F a multiple of 4."""
 
     features: Float32
     """(2 F, D) of the speech encoder."""
@@ -45,6 +40,8 @@ class MotionClip:
     """(2 F,) in 1…255."""
     landmarks: Float32
     """(F, 204) head space: lips and jaw only; brows and blinks are nobody's speech."""
+    phones: NDArray[np.int64] | None = None
+    """(2 F,) indices into `PHONES` at 50 Hz; None where nobody knows them."""
 
 
 def mouth_of(utterance: Utterance) -> Float32:
@@ -62,9 +59,8 @@ def motion_clips(
 ) -> tuple[MotionClip, ...]:
     """A clip of every utterance; utterances shorter than four frames are left out.
 
-    With `degraded` the speech passes a room and a noisy microphone, and is heard in pieces of 1
-    to 4 s that know nothing of each other: what a live session hears at its worst. The landmarks
-    stay as they are.
+    With `degraded` the speech passes a room and a noisy microphone, and is heard as a live session
+    hears it, through a `Hearing` drawn anew for every utterance. The landmarks stay as they are.
     """
     rng = np.random.default_rng(seed)
     stream = stream_of(utterances)
@@ -75,31 +71,65 @@ def motion_clips(
         if frames == 0:
             continue
         count = frames * FEATURES_PER_FRAME
-        samples, piece = utterance.samples, count
+        samples = utterance.samples
         if degraded:
             samples = degrade(samples, stream, RECORDING, rng)
-            piece = int(rng.uniform(1.0, 4.0) * SAMPLE_RATE / SAMPLES_PER_FEATURE)
+            features = heard_features(encoder, samples, count, Hearing.draw(rng))
+        else:
+            features = offline_features(encoder, samples, count)
         landmarks = landmarks_of(expression(mouth_of(utterance)[:frames], "neutral"))
         clips.append(
             MotionClip(
-                _features(encoder, samples, count, piece),
+                features,
                 pitch_bins(samples)[:count],
                 landmarks.reshape(frames, FLAT).astype(np.float32),
+                feature_labels(utterance.segments, count),
             )
         )
     return tuple(clips)
 
 
-@torch.no_grad()
-def _features(encoder: SpeechEncoder, samples: Float32, count: int, piece: int) -> Float32:
-    """(count, D): features of normalised speech, `piece` features at a time."""
-    padded = np.zeros(count * SAMPLES_PER_FEATURE + HUBERT_RECEPTIVE_FIELD, np.float32)
-    used = samples[: len(padded)]
-    padded[: len(used)] = normalise(used)
-    found = []
-    for first in range(0, count, piece):
-        last = min(first + piece, count)
-        start = first * SAMPLES_PER_FEATURE
-        end = (last - 1) * SAMPLES_PER_FEATURE + HUBERT_RECEPTIVE_FIELD
-        found.append(encoder(torch.from_numpy(padded[None, start:end]))[0].numpy())
-    return np.concatenate(found)
+def with_emotions(
+    clips: Sequence[MotionClip],
+    utterances: Sequence[Utterance],
+    landmarks_of: LandmarksOf,
+    *,
+    seed: int = 0,
+) -> tuple[MotionClip, ...]:
+    """The clips of `utterances`, in order, spoken with emotions of intensity 0 to 1.5 instead."""
+    rng = np.random.default_rng(seed)
+    spoken = [
+        one for one in utterances if len(one.samples) >= FRAMES_PER_LATENT * SAMPLES_PER_FRAME
+    ]
+    made = []
+    for clip, utterance in zip(clips, spoken, strict=True):
+        emotion, intensity = EMOTIONS[rng.integers(len(EMOTIONS))], float(rng.uniform(0.0, 1.5))
+        face = expression(mouth_of(utterance)[: len(clip.landmarks)], emotion, intensity)
+        moved = landmarks_of(face).reshape(len(clip.landmarks), FLAT)
+        made.append(replace(clip, landmarks=moved.astype(np.float32)))
+    return tuple(made)
+
+
+def long_enough(clips: Sequence[MotionClip], frames: int, what: str) -> list[MotionClip]:
+    """The clips of `frames` frames or more.
+
+    Raises:
+        BadInput: there is none, or nobody's lips move in any of them.
+    """
+    longest = max((len(clip.landmarks) for clip in clips), default=0)
+    usable = [clip for clip in clips if len(clip.landmarks) >= frames]
+    if not usable:
+        raise BadInput(
+            what,
+            expected=f"a clip of at least {frames} frames ({frames / 25:g} s)",
+            found=f"{len(clips)} clips, the longest of {longest} frames",
+            remedy="give longer recordings, or train on shorter windows",
+        )
+    if max(float(np.ptp(clip.landmarks, axis=0).max()) for clip in usable) < 1e-4:
+        raise BadInput(
+            what,
+            expected="landmarks that move with speech",
+            found=f"{len(usable)} clips of a face that never moves",
+            remedy="use recordings in which somebody speaks",
+        )
+    return usable

@@ -29,7 +29,7 @@ def test_help_needs_no_heavy_module() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["demo", "-o", "c", "--stage", "bake"], "one of hubert, vae, deformation, film"),
+        (["demo", "-o", "c", "--stage", "bake"], "one of hubert, sync, vae, deformation, film"),
         (["demo", "-o", "c", "--minutes-scale", "0"], "minutes scale: expected a positive number"),
         (["demo", "-o", "c", "--minutes-scale", "nan"], "minutes scale: expected a positive"),
         (["head", "nowhere"], "emogene-train demo --stage film"),

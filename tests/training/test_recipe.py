@@ -29,6 +29,7 @@ def miniature() -> DemoConfig:
         config,
         corpus=CorpusConfig(minutes=0.3, held_out_minutes=0.1),
         hubert=replace(config.hubert, blocks=2, frames=40, loop=two),
+        sync=replace(config.sync, clips=2, frames=20, loop=two),
         vae=replace(config.vae, clips=2, frames=16, loop=two),
         deformation=replace(config.deformation, loop=two),
         footage=FootageConfig(
