@@ -14,6 +14,7 @@ import typer
 
 from ..contract.errors import BadInput, BadOption, MissingExtra
 from ..runtime.command_line import run
+from .datasets.commands import app as prepare
 
 if TYPE_CHECKING:
     from .demo.recipe import DemoConfig
@@ -25,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(prepare, name="prepare")
 
 TRAIN_MODULES = (
     "torch", "transformers", "numba", "scipy", "espeakng_loader", "PIL", "matplotlib", "yaml",
