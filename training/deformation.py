@@ -27,6 +27,7 @@ from ..reference.demo import demo_deformation
 from .demo.performance import expression_pair
 from .demo.speech.corpus import Utterance
 from .demo.speech.visemes import TARGETS
+from .devices import on_device
 from .loop import Loop, LoopConfig, Progress
 from .vae_data import LandmarksOf, mouth_of
 
@@ -121,13 +122,13 @@ def train_deformation(
     loop = Loop(
         config.loop, model, optimiser, out, seed=config.seed, identity=identity, progress=progress
     )
-    neutral = torch.from_numpy(data.training.neutral)
-    target = torch.from_numpy(deltas)
-    emotion = torch.from_numpy(data.training.emotion)
+    neutral = on_device(data.training.neutral)
+    target = on_device(deltas)
+    emotion = on_device(data.training.emotion)
     unit = float(np.sqrt(np.square(deltas).mean()))
     model.train()
     for _ in loop:
-        rows = torch.from_numpy(loop.rng.integers(len(neutral), size=config.frames))
+        rows = on_device(loop.rng.integers(len(neutral), size=config.frames))
         seen = neutral[rows]
         seen = seen + config.jitter * torch.randn_like(seen)
         error: Tensor = (model(seen, emotion[rows]) - target[rows]) / unit
@@ -152,7 +153,7 @@ def train_deformation(
 def evaluate_deformation(model: LandmarkDeformation, data: DeformationData) -> dict[str, float]:
     """Squared error per coordinate, head units², on the held-out pairs, and of two baselines."""
     pairs = data.held_out
-    found = model(torch.from_numpy(pairs.neutral), torch.from_numpy(pairs.emotion)).numpy()
+    found = model(on_device(pairs.neutral), on_device(pairs.emotion)).cpu().numpy()
     true = pairs.emotional - pairs.neutral
     moved = data.training.emotional - data.training.neutral
     means = np.zeros((len(EMOTIONS), FLAT), np.float32)

@@ -27,12 +27,12 @@ from ..reference.checkpoint import save_network
 from ..reference.demo import demo_falloff, demo_head
 from ..reference.head_field import HeadField, HeadFieldConfig
 from .fields.evaluate import HeadScore, save_comparison, score_head
-from .fields.fast_head import FastHead
 from .fields.film import Film, Footage
 from .fields.operations import single_thread
 from .fields.rays import RayBatch, RaySampler, RaySampling
 from .fields.shell import baked_occupancy, surface_shell
 from .fields.statistics import LandmarkStatistics
+from .fields.torch_head import renderer
 from .files import save_tensors
 from .loop import Loop, LoopConfig, Progress
 from .networks import NETWORK
@@ -156,7 +156,7 @@ class HeadTrainer:
         every = config.shell_every
         shell = surface_shell(film, spec, config.shell_before, config.shell_behind, every)
         head.occupancy.copy_(torch.from_numpy(pack_cells(shell)))
-        self.fast = FastHead(head, shell)
+        self.fast = renderer(head, shell)
 
     def loop(self, out: Path, progress: Progress | None) -> Loop:
         """The loop with the optimiser, resumed from `out` where it holds a stopped run."""
@@ -245,6 +245,6 @@ def evenly(count: int, wanted: int) -> NDArray[np.int64]:
 def _colour_loss(batch: RayBatch, colour: Tensor, opacity: Tensor) -> Tensor:
     """Squared error over a random background, which makes wrong alpha visible."""
     alpha = torch.from_numpy(batch.alphas)[:, None]
-    background = torch.rand(len(alpha), 3)
+    background = torch.rand(len(alpha), 3, device=colour.device)
     truth = alpha * torch.from_numpy(batch.colours) + (1 - alpha) * background
     return functional.mse_loss(colour + (1 - opacity[:, None]) * background, truth)

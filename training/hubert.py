@@ -27,6 +27,7 @@ from ..reference.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from ..runtime.audio.normalise import normalise
 from .demo.speech.corpus import Corpus, Utterance
 from .demo.speech.phones import PHONES, feature_labels
+from .devices import on_device
 from .files import save_tensors
 from .loop import Loop, LoopConfig, Progress
 from .speech_batches import AugmentationConfig, draw_batch, stream_of
@@ -65,7 +66,7 @@ class PhoneRecogniser(nn.Module):
         """(B, N) normalised samples → (B, T, 40) logits, T = (N − 400) // 320 + 1."""
         hubert = self.encoder.hubert
         features = convolve(hubert, samples, bfloat16)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        with torch.autocast(samples.device.type, torch.bfloat16, enabled=bfloat16):
             projected = hubert.feature_projection(features)
             if isinstance(projected, tuple):  # transformers 4 also returns the norm's output
                 projected = projected[0]
@@ -146,10 +147,10 @@ def train_hubert(
         samples, labels = draw_batch(
             stream, config.blocks, config.frames, pieces, config.augmentation, loop.rng
         )
-        logits = model(torch.from_numpy(samples), config.bfloat16)
+        logits = model(on_device(samples), config.bfloat16)
         loss = F.cross_entropy(
             logits.flatten(0, 1),
-            torch.from_numpy(labels).flatten(),
+            on_device(labels).flatten(),
             label_smoothing=config.label_smoothing,
         )
         loop.update(loss)
@@ -211,12 +212,12 @@ def evaluate_phones(
             noise = rng.standard_normal(len(samples), np.float32)
             gain = float(np.sqrt(np.square(samples).mean())) * 10.0 ** (-noise_db / 20.0)
             samples = samples + np.float32(gain) * noise
-        batch = torch.from_numpy(normalise(samples))[None]
+        batch = on_device(normalise(samples))[None]
         if piece_frames is not None:
             step = piece_frames * SAMPLES_PER_FEATURE
             overlap = HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE
             batch = batch[0].unfold(0, step + overlap, step)
-        found = model(batch).argmax(-1).flatten().numpy()
+        found = model(batch).argmax(-1).flatten().cpu().numpy()
         labels = feature_labels(utterance.segments, len(found))
         hits = found == labels
         right, total = right + int(hits.sum()), total + len(hits)

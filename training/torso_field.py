@@ -18,8 +18,9 @@ from ..contract.measure import psnr
 from ..reference.checkpoint import save_network
 from ..reference.demo import demo_torso
 from ..reference.torso_field import TorsoField, TorsoFieldConfig, pixel_coordinates
+from .devices import on_device
 from .fields.film import Film, Footage
-from .fields.operations import encode, single_thread
+from .fields.operations import encoder, single_thread
 from .fields.statistics import LandmarkStatistics
 from .loop import Loop, LoopConfig, Progress
 from .networks import NETWORK
@@ -65,7 +66,7 @@ def train_torso(
     """
     out = Path(out)
     torch.manual_seed(config.seed)
-    torso = TorsoField(config.network, encode)
+    torso = TorsoField(config.network, encoder())
     trainer = TorsoTrainer(data.training, torso, config)
     loop = trainer.loop(out, progress)
     for _ in loop:
@@ -93,7 +94,7 @@ class TorsoTrainer:
         bits = np.packbits(mask.ravel(), bitorder="little")
         torso.torso_mask.copy_(torch.from_numpy(bits))
         self._positions = pixel_coordinates(size)
-        self._pixels = torso.masked(self._positions).nonzero()[:, 0].numpy()
+        self._pixels = torso.masked(self._positions).nonzero()[:, 0].cpu().numpy()
         _set_statistics(torso, film)
 
     def loop(self, out: Path, progress: Progress | None) -> Loop:
@@ -126,8 +127,8 @@ class TorsoTrainer:
         noise = loop.rng.normal(0, config.landmark_jitter, (config.frames, 68, 3))
         landmarks = film.landmarks[chosen] + noise.astype(np.float32)
         biases = self.torso.condition(
-            torch.from_numpy(film.poses[chosen].reshape(-1, 12)),
-            torch.from_numpy(landmarks.reshape(config.frames, -1)),
+            on_device(film.poses[chosen].reshape(-1, 12)),
+            on_device(landmarks.reshape(config.frames, -1)),
         )
         seen = _tensor(film.images[of, row, column])
         backdrop = _tensor(film.background[row, column])
@@ -191,14 +192,15 @@ def render_behind_head(torso: TorsoField, film: Film, frame: int) -> NDArray[np.
     inside = torso.masked(positions).nonzero()[:, 0]
     with torch.no_grad():
         biases = torso.condition(
-            torch.from_numpy(film.poses[frame].reshape(1, -1)),
-            torch.from_numpy(film.landmarks[frame].reshape(1, -1)),
+            on_device(film.poses[frame].reshape(1, -1)),
+            on_device(film.landmarks[frame].reshape(1, -1)),
         )
         for part in inside.split(_PIXELS_AT_ONCE):
             given = torch.cat((seen[part] * head[part], head[part]), 1)
             rgba = torso(positions[part], given, biases)
             under[part] = rgba[:, 3:] * rgba[:, :3] + (1 - rgba[:, 3:]) * under[part]
-    whole: NDArray[np.float32] = (head * seen + (1 - head) * under).reshape(size, size, 3).numpy()
+    mixed = (head * seen + (1 - head) * under).reshape(size, size, 3)
+    whole: NDArray[np.float32] = mixed.cpu().numpy()
     return whole
 
 
@@ -234,4 +236,4 @@ def _set_statistics(torso: TorsoField, film: Film) -> None:
 
 def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
     """uint8 to float32 in 0…1."""
-    return torch.from_numpy(pixels.astype(np.float32) / 255)
+    return on_device(pixels.astype(np.float32) / 255)
