@@ -26,7 +26,7 @@ RIGID_NECK = 0.09  # head units below the seam of `neck_excess` that still turn 
 def mouth_line(x):
     """Height of the line between the lips."""
     t = min(abs(x) / MOUTH_HALF_WIDTH, 1.3)
-    return MOUTH_Y + 0.034 * t * t - 0.012 * max(0.0, 1.0 - (t / 0.35) ** 2)
+    return MOUTH_Y + 0.040 * t * t - 0.012 * max(0.0, 1.0 - (t / 0.35) ** 2)
 
 
 @jit
@@ -111,7 +111,7 @@ def _with_mouth(d, x, y, z):
     crease = ellipsoid(x, y - MOUTH_Y + 0.160, z - 0.90, 0.15, 0.033, 0.06)
     d = carve(d, crease, 0.08)
     t = abs(x) / MOUTH_HALF_WIDTH
-    gap = SLIT * math.sqrt(max(0.0, 1.0 - 0.9 * t * t))
+    gap = SLIT * math.sqrt(max(0.0, 1.0 - 0.6 * t * t))  # nowhere less than the mesh can show
     slit = max(abs(y - mouth_line(x)) - gap, abs(x) - MOUTH_HALF_WIDTH, 0.50 - z)
     return carve(carve(d, slit, 0.012), mouth_cavity(x, y, z), 0.03)
 
