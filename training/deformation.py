@@ -7,11 +7,10 @@ recordings; the loop takes any `DeformationPairs`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -28,7 +27,9 @@ from .demo.performance import expression_pair
 from .demo.speech.corpus import Utterance
 from .demo.speech.visemes import TARGETS
 from .devices import on_device
+from .files import write_json
 from .loop import Loop, LoopConfig, Progress
+from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE
 from .vae_data import LandmarksOf, mouth_of
 
 Float32 = NDArray[np.float32]
@@ -40,14 +41,14 @@ class DeformationTrainingConfig:
     """Network and budget."""
 
     network: DeformationConfig = field(default_factory=demo_deformation)
-    frames: int = 512
+    frames: Annotated[int, AT_LEAST_1] = 512
     """Pairs a step."""
-    learning_rate: float = 1e-3
-    jitter: float = 0.002
+    learning_rate: Annotated[float, POSITIVE] = 1e-3
+    jitter: Annotated[float, NOT_NEGATIVE] = 0.002
     """Standard deviation of noise on the neutral landmarks, head units (0.2 mm): the network
     upstream is never exact."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(minutes=1, clip_norm=0.0))
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def demo_pairs(
     *,
     articulation: tuple[float, float] = (0.4, 1.3),
     longest_s: float = 4.0,
-    seed: int = 0,
+    seed: Annotated[int, NOT_NEGATIVE] = 0,
 ) -> DeformationPairs:
     """Pairs of every utterance's first `longest_s` seconds, emotions taking turns.
 
@@ -145,7 +146,7 @@ def train_deformation(
         **evaluate_deformation(model, data),
     }
     save_network(out / "network", model, half=True)
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(out / "report.json", report)
     return report
 
 

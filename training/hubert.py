@@ -7,11 +7,10 @@ are known, so a small network of the same architecture learns them directly, and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -28,8 +27,9 @@ from ..runtime.audio.normalise import normalise
 from .demo.speech.corpus import Corpus, Utterance
 from .demo.speech.phones import PHONES, feature_labels
 from .devices import on_device
-from .files import save_tensors
+from .files import save_tensors, write_json
 from .loop import Loop, LoopConfig, Progress
+from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, SHARE
 from .speech_batches import AugmentationConfig, draw_batch, stream_of
 
 
@@ -38,20 +38,20 @@ class HubertTrainingConfig:
     """Network, data and budget."""
 
     network: SpeechEncoderConfig = field(default_factory=demo_speech_encoder)
-    blocks: int = 12
+    blocks: Annotated[int, AT_LEAST_1] = 12
     """Blocks of speech a step."""
-    frames: int = 160
+    frames: Annotated[int, AT_LEAST_1] = 160
     """Features (20 ms) a block."""
-    pieces: tuple[int, ...] = (1, 1, 1, 2, 4, 8)
+    pieces: Annotated[tuple[int, ...], AT_LEAST_1] = (1, 1, 1, 2, 4, 8)
     """One of these numbers of pieces is drawn each step: with 8, contexts of 0.4 s."""
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.05
+    learning_rate: Annotated[float, POSITIVE] = 1.5e-3
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.01
+    label_smoothing: Annotated[float, SHARE] = 0.05
     bfloat16: bool = True
     """Matrix products in bfloat16: twice as fast on a CPU that has them, slower on others."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(minutes=16, warmup_steps=100))
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
 
 
 class PhoneRecogniser(nn.Module):
@@ -167,7 +167,7 @@ def train_hubert(
     save_network(out / "network", model.encoder, half=True)
     classifier = dict(model.classifier.state_dict())
     save_tensors(out / "classifier.safetensors", classifier, {"phones": " ".join(PHONES)})
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(out / "report.json", report)
     return report
 
 

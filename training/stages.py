@@ -22,7 +22,7 @@ from .config import CONFIG, write_config
 from .curves import draw_curve
 from .deformation import train_deformation
 from .devices import default_device
-from .files import write_atomically
+from .files import write_json
 from .head_field import train_head
 from .hubert import train_hubert
 from .loop import STATE, Progress
@@ -153,7 +153,7 @@ def timed(folder: Path) -> Iterator[None]:
             "cpu_s": round(before["cpu_s"] + time.process_time() - cpu, 1),
         }
         if folder.is_dir():
-            write_atomically(folder / TIME, (json.dumps(spent) + "\n").encode())
+            write_json(folder / TIME, spent)
 
 
 def read_time(folder: Path) -> dict[str, float]:

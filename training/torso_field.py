@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -22,8 +21,10 @@ from .devices import on_device
 from .fields.film import Film, Footage
 from .fields.operations import encoder, single_thread
 from .fields.statistics import LandmarkStatistics
+from .files import write_json
 from .loop import Loop, LoopConfig, Progress
 from .networks import NETWORK
+from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE
 
 _SMALLEST_POSE_SCALE = 0.02
 _PIXELS_AT_ONCE = 65_536
@@ -34,20 +35,20 @@ class TorsoTrainingConfig:
     """Network, pixels, losses and budget."""
 
     network: TorsoFieldConfig = field(default_factory=demo_torso)
-    frames: int = 8
+    frames: Annotated[int, AT_LEAST_1] = 8
     """Frames a batch."""
-    pixels: int = 512
+    pixels: Annotated[int, AT_LEAST_1] = 512
     """Pixels of each."""
-    alpha_weight: float = 0.05
+    alpha_weight: Annotated[float, NOT_NEGATIVE] = 0.05
     """Loss on the torso's own coverage."""
-    landmark_jitter: float = 0.002
+    landmark_jitter: Annotated[float, NOT_NEGATIVE] = 0.002
     """Standard deviation of noise on the landmarks, head-space units."""
-    table_rate: float = 5e-3
-    network_rate: float = 1e-3
+    table_rate: Annotated[float, POSITIVE] = 5e-3
+    network_rate: Annotated[float, POSITIVE] = 1e-3
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(minutes=2.5, warmup_steps=50, clip_norm=0.0)
     )
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
 
 
 @single_thread()
@@ -80,7 +81,7 @@ def train_torso(
         "frames": len(data.training),
         "db": score_torso(torso.eval(), data.held_out, out / "comparison.png"),
     }
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(out / "report.json", report)
     return report
 
 

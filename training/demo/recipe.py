@@ -16,14 +16,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
 
 from ...contract.errors import BadOption
 from ..deformation import DeformationData, DeformationTrainingConfig, demo_pairs
 from ..fields.film import HELD_OUT, Footage, open_footage
 from ..head_field import HeadTrainingConfig
+from ..hearing import LIVE
 from ..hubert import HubertTrainingConfig
 from ..loop import LoopConfig, Progress
 from ..networks import load_stage
+from ..ranges import POSITIVE
 from ..stages import finished, make_folder, run_training, timed, unfinished
 from ..sync import SyncData, SyncTrainingConfig
 from ..torso_field import TorsoTrainingConfig
@@ -54,9 +57,9 @@ class DemoConfig:
     footage: FootageConfig = field(default_factory=FootageConfig)
     head: HeadTrainingConfig = field(default_factory=HeadTrainingConfig)
     torso: TorsoTrainingConfig = field(default_factory=TorsoTrainingConfig)
-    voxel: float = VOXEL
+    voxel: Annotated[float, POSITIVE] = VOXEL
     """Edge of the voxels the head is sculpted in, head-space units."""
-    pose_seconds: float = 60.0
+    pose_seconds: Annotated[float, POSITIVE] = 60.0
     """Length of the head poses that the avatar keeps."""
 
     def scaled(self, factor: float) -> DemoConfig:
@@ -161,7 +164,8 @@ class Workshop:
         # Half of the corpus once more as live sessions hear it: the encoder's time is dear.
         half = self.corpus.training[::2]
         training += motion_clips(half, encoder, self.rig.landmarks, degraded=True)
-        return VaeData(training, held_out, held_out_voice, expert)
+        live = motion_clips(self.corpus.held_out_voice, encoder, self.rig.landmarks, hearing=LIVE)
+        return VaeData(training, held_out, held_out_voice, expert, live)
 
     @cached_property
     def _clips(self) -> tuple[tuple[MotionClip, ...], ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import write_atomically
+from ..files import write_atomically, write_json
 from ..stages import REPORT, read_time
 from .plan import plan
 from .recipe import STAGES, DemoConfig
@@ -75,7 +75,7 @@ def write_summary(work: Path, config: DemoConfig) -> dict[str, Any]:
         BadOutput: they cannot be written.
     """
     summary = summarise(work, config)
-    write_atomically(Path(work) / SUMMARY_JSON, (json.dumps(summary, indent=2) + "\n").encode())
+    write_json(Path(work) / SUMMARY_JSON, summary)
     heads = ("stage", "planned min", "measured min", "CPU min", "on held-out data")
     lines = [heads, ("---", "--:", "--:", "--:", "---"), *table(summary)]
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
