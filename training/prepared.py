@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..contract.errors import BadInput, BadOption
+from ..contract.errors import BadInput
 from .datasets.clips import ClipEntry, Clips, open_clips, read_manifest
 from .fields.film import Footage, open_footage
 from .loop import Progress
 from .networks import load_stage
-from .stages import finished, run_training, unfinished
+from .stages import check_width, finished, run_training, unfinished
 from .sync import SyncData
 from .vae import VaeData
 from .vae_data import MotionClip
@@ -97,21 +97,10 @@ def _held_out(
 
 
 def _loaded(data: Path, clips: Clips, config: Any) -> tuple[MotionClip, ...]:
-    _check_width(data, clips.entries, config.network.features)
+    for width in sorted({entry.width for entry in clips.entries}):
+        check_width(config, width, str(data))
     _check_size(data, clips.entries)
     return tuple(MotionClip(clip.features, clip.pitch_bins, clip.landmarks) for clip in clips)
-
-
-def _check_width(data: Path, entries: Sequence[ClipEntry], wanted: int) -> None:
-    widths = sorted({entry.width for entry in entries})
-    if widths != [wanted]:
-        found = " and ".join(map(str, widths))
-        raise BadOption(
-            "network.features",
-            expected=f"{found}, the width of the speech features in {data}",
-            found=str(wanted),
-            remedy="set it with --config",
-        )
 
 
 def _check_size(data: Path, entries: Sequence[ClipEntry]) -> None:

@@ -107,6 +107,17 @@ def unfinished(work: Path, stage: str, wanted_by: str) -> BadInput:
     )
 
 
+def check_width(config: Any, found: int, whose: str) -> None:
+    """Refuse (BadOption) a network that reads speech features of another width than `whose`."""
+    if config.network.features != found:
+        raise BadOption(
+            "network.features",
+            expected=f"{found}, the width of the speech features of {whose}",
+            found=str(config.network.features),
+            remedy="set it with --config",
+        )
+
+
 def require_space(folder: Path, needed: int) -> None:
     """Refuse (BadOutput) to begin what the disk of `folder` has no room for; `needed` in bytes."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
