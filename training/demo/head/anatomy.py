@@ -84,8 +84,8 @@ def _with_eyes(d, x, y, z):
     socket = ellipsoid(ax - EYE_X, y - EYE_Y - 0.005, z - EYE_Z - 0.20, 0.240, 0.140, 0.150)
     d = carve(d, socket, 0.12)
     d = union(d, sphere(ax - EYE_X, y - EYE_Y, z - EYE_Z, EYE_RADIUS), 0.10)
-    window = ellipsoid(ax - EYE_X, y - EYE_Y, z - EYE_Z - EYE_RADIUS, 0.182, 0.128, 0.25)
-    return carve(d, window, 0.02)
+    window = ellipsoid(ax - EYE_X, y - EYE_Y, z - EYE_Z - EYE_RADIUS, 0.178, 0.125, 0.25)
+    return carve(d, window, 0.04)
 
 
 @jit

@@ -78,7 +78,7 @@ def _move_mouth(shapes: dict[str, Array], points: Array, mouth: _Mouth) -> None:
     gap *= ramp(1.08, 0.98, np.abs(mouth.across))
     shapes["press"][:, 1] = -mouth.side * gap * mouth.near(0.06)
     shapes["press"][:, 2] = -0.010 * lips
-    shapes["funnel"][:, 1] = mouth.side * 0.030 * mouth.near(0.11) * mouth.lens
+    shapes["funnel"][:, 1] = (0.023 * mouth.side - 0.010) * mouth.near(0.11) * mouth.lens
     shapes["funnel"][:, 2] = 0.085 * mouth.near(0.20, 1.0)
 
 
