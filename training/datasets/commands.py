@@ -43,6 +43,10 @@ Masks = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(help="Videos that are white where the person is, in place of MediaPipe's."),
 ]
+Focal = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(min=1.0, help="Focal length in pixels, where it is known; else it is fitted."),
+]
 Frames = Annotated[int, typer.Option(min=4, help="Most frames of the two films.")]
 Size = Annotated[int, typer.Option(min=32, max=1024, help="Width and height of the films.")]
 Shortest = Annotated[float, typer.Option(min=0.16, help="Shortest clip, seconds.")]
@@ -73,6 +77,7 @@ def video(
     hubert: Hubert = HUBERT,
     landmarks: Landmarks = None,
     masks: Masks = None,
+    focal: Focal = None,
     film: Annotated[bool, typer.Option(help="Make films to train fields on.")] = True,
     frames: Frames = 2000,
     size: Size = 512,
@@ -88,7 +93,7 @@ def video(
     name = identity or source.stem
     found = own_video(source, emotion, 0.0 if emotion == NEUTRAL else 1.0, name)
     plan = Preparation(
-        "video", hubert, landmarks, masks, name if film else None, frames, size, shortest
+        "video", hubert, landmarks, masks, focal, name if film else None, frames, size, shortest
     )
     _prepare(found, output, plan)
 
@@ -103,6 +108,7 @@ def mead(
     hubert: Hubert = HUBERT,
     landmarks: Landmarks = None,
     masks: Masks = None,
+    focal: Focal = None,
     film: Annotated[str, typer.Option(help="Identity to make films of.")] = "",
     frames: Frames = 2000,
     size: Size = 512,
@@ -116,7 +122,9 @@ def mead(
     found = recordings(source, held_out=held_out or (), identities=identity or (), view=view)
     if film and film not in {one.identity for one in found}:
         raise BadOption("--film", expected="an identity that is prepared", found=repr(film))
-    plan = Preparation("mead", hubert, landmarks, masks, film or None, frames, size, shortest)
+    plan = Preparation(
+        "mead", hubert, landmarks, masks, focal, film or None, frames, size, shortest
+    )
     _prepare(found, output, plan)
 
 

@@ -49,6 +49,7 @@ class Preparation:
         hubert: the speech encoder: a folder or a name on the hub.
         landmarks: landmarks brought along, in place of MediaPipe's.
         masks: person masks brought along, in place of MediaPipe's.
+        focal: focal length of the recordings in pixels, where it is known.
         film_of: identity whose recordings become a film; None for no film.
         film_frames: frames of both films together, at most about this many.
         size: width and height of the film's pictures.
@@ -59,6 +60,7 @@ class Preparation:
     hubert: str
     landmarks: Path | None = None
     masks: Path | None = None
+    focal: float | None = None
     film_of: str | None = None
     film_frames: int = 2000
     size: int = 512
@@ -125,7 +127,7 @@ class _Workshop:
             self.persons = (
                 Segmentation(self.tool()) if plan.masks is None else MaskVideos(plan.masks)
             )
-        self.steps = Steps(Store(data / "work"), detector, open_encoder(plan.hubert))
+        self.steps = Steps(Store(data / "work"), detector, open_encoder(plan.hubert), plan.focal)
         (data / CLIPS).mkdir(parents=True, exist_ok=True)
 
     def tool(self) -> MediaPipe:

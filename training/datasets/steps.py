@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...contract.errors import BadInput
 from ...contract.units import FRAMES_PER_SECOND
 from . import video
-from .calibration import Calibration, Camera, calibrate
+from .calibration import Calibration, CalibrationSettings, Camera, calibrate
 from .detector import GivenLandmarks, LandmarkSource, Sighting
 from .generic_face import GENERIC_FACE, STEADINESS
 from .ibug import ibug_points
@@ -70,6 +70,8 @@ class Steps:
     store: Store
     detector: LandmarkSource
     encoder: Encoder
+    focal: float | None = None
+    """Focal length of the recordings in pixels, where it is known."""
 
     def watch(self, source: Source, shortest_s: float) -> Watched:
         """Find the face in a recording.
@@ -133,13 +135,14 @@ class Steps:
         shapes = [w.sighting.shape for w in watched if w.sighting.shape is not None]
         mesh = np.mean(shapes, axis=0).astype(np.float64) if shapes else None
         prior = GENERIC_FACE if mesh is None else ibug_points(mesh)
-        key = key_of(version=VERSION, sightings=[w.key for w in watched])
+        settings = CalibrationSettings(noise=self.detector.noise, focal=self.focal)
+        key = key_of(version=VERSION, sightings=[w.key for w in watched], settings=asdict(settings))
 
         def fit() -> Arrays:
             points = np.concatenate([w.sighting.points for w in watched])
             seen = points[np.isfinite(points).all((1, 2))].astype(np.float64)
             try:
-                found = calibrate(seen, facts.width, facts.height, prior)
+                found = calibrate(seen, facts.width, facts.height, prior, settings)
             except np.linalg.LinAlgError:
                 raise BadInput(
                     watched[0].source.name,
