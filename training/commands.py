@@ -153,25 +153,21 @@ def _add(name: str, stage: str, summary: str) -> None:
     app.command(name, help=summary)(command)
 
 
-def _add_synthetic(name: str, stage: str, summary: str) -> None:
-    """Register the command of a network that only the demo's data can train."""
-
-    def command(
-        work: Work = None,
-        config: ConfigFile = None,
-        print_config: PrintConfig = False,
-        minutes_scale: Scale = 1.0,
-        device: Device = "cpu",
-    ) -> None:
-        _train(stage, work, None, config, print_config, minutes_scale, device)
-
-    app.command(name, help=summary)(command)
+@app.command()
+def hubert(
+    work: Work = None,
+    config: ConfigFile = None,
+    print_config: PrintConfig = False,
+    minutes_scale: Scale = 1.0,
+    device: Device = "cpu",
+) -> None:
+    """Train the speech encoder on synthetic speech, whose phones are known."""
+    _train("hubert", work, None, config, print_config, minutes_scale, device)
 
 
-_add_synthetic("hubert", "hubert", "Train the speech encoder on speech with known phones.")
 _add("sync", "sync", "Train the lip-sync expert, which judges the VAE.")
 _add("vae", "vae", "Train audio-to-motion.")
-_add_synthetic("deform", "deformation", "Train the landmark deformation model.")
+_add("deform", "deformation", "Train the landmark deformation model.")
 _add("head", "head", "Train the head field on a film.")
 _add("torso", "torso", "Train the torso field on a film.")
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..contract.errors import BadInput
-from .datasets.clips import ClipEntry, Clips, open_clips, read_manifest
+from .datasets.clips import ClipEntry, Clips, Split, open_clips, read_manifest
+from .datasets.pairs import emotional_pairs
+from .deformation import DeformationData, DeformationPairs
 from .fields.film import Footage, open_footage
 from .loop import Progress
 from .networks import load_stage
@@ -16,6 +18,9 @@ from .stages import check_width, finished, run_training, unfinished
 from .sync import SyncData
 from .vae import VaeData
 from .vae_data import MotionClip
+
+WEAKEST = 0.5
+"""Intensity from which a recording tells what its emotion looks like at full strength."""
 
 FILM = "film"
 """Folder of the films inside prepared data."""
@@ -32,7 +37,7 @@ def train_on_prepared(
     """Train `stage` below `work` on the prepared data set `data`; returns its report.
 
     Head and torso learn from its films, sync from all clips, vae from the neutral ones (and the
-    sync expert of `work`).
+    sync expert of `work`), deformation from recordings of the same words, neutral and not.
 
     Raises:
         BadInput: the data set lacks what the stage learns from, is larger than the memory, or
@@ -52,6 +57,7 @@ def train_on_prepared(
     made: dict[str, Callable[[], object]] = {
         "sync": lambda: _sync_data(data, config),
         "vae": lambda: _vae_data(data, config, work),
+        "deformation": lambda: DeformationData(_pairs(data, "training"), _pairs(data, "held_out")),
         "head": lambda: _footage(data),
         "torso": lambda: _footage(data),
     }
@@ -101,6 +107,22 @@ def _loaded(data: Path, clips: Clips, config: Any) -> tuple[MotionClip, ...]:
         check_width(config, width, str(data))
     _check_size(data, clips.entries)
     return tuple(MotionClip(clip.features, clip.pitch_bins, clip.landmarks) for clip in clips)
+
+
+def _pairs(data: Path, split: Split) -> DeformationPairs:
+    """Pairs at full intensity: weaker deformations are scaled up to it, the weakest left out."""
+    found = emotional_pairs(data, split)
+    strong = found.intensity >= WEAKEST
+    if not strong.any():
+        raise BadInput(
+            str(data),
+            expected=f"{split} pairs of intensity {WEAKEST:g} or more",
+            found=f"the strongest has {found.intensity.max():.2f}",
+            remedy="prepare stronger levels of intensity too",
+        )
+    neutral, emotional = found.neutral[strong], found.emotional[strong]
+    scaled = (emotional - neutral) / found.intensity[strong, None]
+    return DeformationPairs(neutral, neutral + scaled, found.emotion[strong])
 
 
 def _check_size(data: Path, entries: Sequence[ClipEntry]) -> None:
