@@ -30,7 +30,7 @@ def miniature() -> DemoConfig:
         corpus=CorpusConfig(minutes=0.3, held_out_minutes=0.1),
         hubert=replace(config.hubert, blocks=2, frames=40, loop=two),
         sync=replace(config.sync, clips=2, frames=20, loop=two),
-        vae=replace(config.vae, clips=2, frames=16, loop=two),
+        vae=replace(config.vae, batch_frames=32, windows=(16,), loop=two),
         deformation=replace(config.deformation, loop=two),
         footage=FootageConfig(
             size=32, takes=8, held_out_takes=2, take_frames=10, held_out_take_frames=10

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 from ...contract.errors import BadOption
+from ...reference.speech_encoder import SpeechEncoder
 from ..deformation import DeformationData, DeformationTrainingConfig, demo_pairs
 from ..fields.film import HELD_OUT, Footage, open_footage
 from ..head_field import HeadTrainingConfig
@@ -27,7 +28,7 @@ from ..hubert import HubertTrainingConfig
 from ..loop import LoopConfig, Progress
 from ..networks import load_stage
 from ..ranges import POSITIVE
-from ..stages import finished, make_folder, run_training, timed, unfinished
+from ..stages import check_width, finished, make_folder, run_training, timed, unfinished
 from ..sync import SyncData, SyncTrainingConfig
 from ..torso_field import TorsoTrainingConfig
 from ..vae import VaeData, VaeTrainingConfig
@@ -51,7 +52,7 @@ class DemoConfig:
     )
     sync: SyncTrainingConfig = field(default_factory=SyncTrainingConfig)
     vae: VaeTrainingConfig = field(
-        default_factory=lambda: VaeTrainingConfig(loop=LoopConfig(minutes=6))
+        default_factory=lambda: VaeTrainingConfig(loop=LoopConfig(minutes=8))
     )
     deformation: DeformationTrainingConfig = field(default_factory=DeformationTrainingConfig)
     footage: FootageConfig = field(default_factory=FootageConfig)
@@ -71,7 +72,7 @@ class DemoConfig:
         if not 0 < factor < float("inf"):
             raise BadOption(
                 "minutes scale", expected="a positive number", found=str(factor),
-                remedy="1 trains for about 40 minutes on two cores",
+                remedy="1 is the built-in avatar's own budget",
             )  # fmt: skip
         return replace(self, **{name: self.budgeted(name, factor) for name in TRAININGS})
 
@@ -150,6 +151,7 @@ class Workshop:
         return build_corpus(self.config.corpus)
 
     def _sync(self) -> SyncData:
+        self._check_width("sync", load_stage(self.folder, "hubert"))
         corpus, landmarks_of = self.corpus, self.rig.landmarks
         training, held_out, held_out_voice = self._clips
         return SyncData(
@@ -160,6 +162,7 @@ class Workshop:
 
     def _vae(self) -> VaeData:
         encoder, expert = (load_stage(self.folder, stage) for stage in ("hubert", "sync"))
+        self._check_width("vae", encoder)
         training, held_out, held_out_voice = self._clips
         # Half of the corpus once more as live sessions hear it: the encoder's time is dear.
         half = self.corpus.training[::2]
@@ -174,6 +177,10 @@ class Workshop:
         corpus = self.corpus
         parts = (corpus.training, corpus.held_out, corpus.held_out_voice)
         return tuple(motion_clips(part, encoder, self.rig.landmarks) for part in parts)
+
+    def _check_width(self, stage: str, encoder: SpeechEncoder) -> None:
+        whose = str(self.folder / "hubert")
+        check_width(getattr(self.config, stage), encoder.config.hidden, whose)
 
     def _deformation(self) -> DeformationData:
         landmarks_of = self.rig.landmarks
