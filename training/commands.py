@@ -190,7 +190,7 @@ def _train(
     from .progress import displayed
     from .stages import REPORT
 
-    settings = _demo_config(config, minutes_scale, stage)
+    settings = _demo_config(config, minutes_scale, stage, work if data is None else None)
     if print_config:
         print(config_text(getattr(settings, stage)), end="")
         return
@@ -209,14 +209,21 @@ def _train(
     print((folder / stage / REPORT).read_text("utf-8"), end="")
 
 
-def _demo_config(path: Path | None, minutes_scale: float, stage: str = "") -> DemoConfig:
-    """The demo's configuration with what the file at `path` says of it, or of one `stage`."""
+def _demo_config(
+    path: Path | None, minutes_scale: float, stage: str = "", work: Path | None = None
+) -> DemoConfig:
+    """The demo's configuration with what the file at `path` says of it, or of one `stage`.
+
+    A stage that is trained on the results below `work` begins with what they were made with.
+    """
     from dataclasses import replace
 
-    from .config import read_config
+    from .config import CONFIG, read_config
     from .demo.recipe import DemoConfig
 
     config = DemoConfig()
+    if work is not None and (work / CONFIG).is_file():
+        config = read_config(work / CONFIG, config)
     if path is not None and stage:
         config = replace(config, **{stage: read_config(path, getattr(config, stage))})
     elif path is not None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,19 @@ def test_the_printed_configuration_is_one(
     else:
         default = getattr(whole, {"deform": "deformation"}.get(stage, stage))
         assert read_config(tmp_path / "printed.yaml", default).loop.minutes == 14
+
+
+def test_a_stage_of_a_demo_keeps_the_demos_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = DemoConfig()
+    write_config(tmp_path / "config.yaml", replace(config, torso=replace(config.torso, pixels=33)))
+    assert exit_code(commands.app, ["torso", str(tmp_path), "--print-config"]) == 0
+    assert "pixels: 33" in capsys.readouterr().out
+    # Prepared data has nothing to do with that demo.
+    elsewhere = ["torso", str(tmp_path), "--data", "d", "--print-config"]
+    assert exit_code(commands.app, elsewhere) == 0
+    assert "pixels: 512" in capsys.readouterr().out
 
 
 # Training through the commands: the torso of a tiny film, whose imports are most of the time.
