@@ -42,7 +42,7 @@ def field_problems(spec: FieldSpec) -> list[str]:
     for network in spec.networks:
         said += _mlp_problems(network)
     said += _input_problems("density", spec.density, spec.feature_width)
-    said += _input_problems("colour", spec.colour, spec.directions**2 + spec.geometry_width)
+    said += _input_problems("colour", spec.colour, spec.directions**2 + spec.geometry_width + spec.surface_width)
     if spec.colour.outputs != 3:
         said.append(f"a colour network has 3 outputs, {spec.colour.name!r} {spec.colour.outputs}")
     if spec.ambient is not None and spec.grids:

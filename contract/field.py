@@ -215,6 +215,7 @@ class FieldSpec:
     density: MlpSpec
     colour: MlpSpec
     march: MarchSpec
+    surface: tuple[GridSpec, ...] = ()
     displacement: DisplacementSpec | None = None
     displacement_gain: float = 0.0
     ambient: MlpSpec | None = None
@@ -231,6 +232,11 @@ class FieldSpec:
     def geometry_width(self) -> int:
         """Geometry features that the density MLP gives beside the density."""
         return self.density.outputs - 1
+
+    @property
+    def surface_width(self) -> int:
+        """Features read once a ray, where it ends."""
+        return sum(grid.width for grid in self.surface)
 
     @property
     def networks(self) -> tuple[MlpSpec, ...]:

@@ -69,7 +69,7 @@ class HeadField(nn.Module):
         self.encode = encode
         if problems := field_problems(spec):
             raise ValueError("; ".join(problems))
-        for grid in spec.grids:
+        for grid in (*spec.grids, *spec.surface):
             self.add_module(grid.name, Grid(grid))
         for network in spec.networks:
             self.add_module(network.name, Mlp(network))
@@ -137,11 +137,12 @@ class HeadField(nn.Module):
         geometry: Tensor,
         condition: FrameCondition,
         frames: Tensor | None = None,
+        surface: Tensor | None = None,
     ) -> Tensor:
         """Colour c in [0, 1], (N, 3), of unit view directions (N, 3) and geometry features."""
         name = self.spec.colour.name
         seen = spherical_harmonics(directions, self.spec.directions)
-        inputs = torch.cat((seen, geometry), dim=1)
+        inputs = torch.cat((seen, geometry, *(() if surface is None else (surface,))), dim=1)
         return torch.sigmoid(self.get_submodule(name)(inputs, condition.bias(name, frames)))
 
     def ray_colour(
@@ -151,10 +152,11 @@ class HeadField(nn.Module):
         opacity: Tensor,
         condition: FrameCondition,
         frames: Tensor | None = None,
+        surface: Tensor | None = None,
     ) -> Tensor:
         """Colour once a ray, premultiplied: geometry (R, G) composited, opacity (R,) → (R, 3)."""
         mean = geometry / (opacity[:, None] + RAY_FEATURE_EPSILON)
-        return opacity[:, None] * self.sample_colour(directions, mean, condition, frames)
+        return opacity[:, None] * self.sample_colour(directions, mean, condition, frames, surface)
 
     def forward(
         self,

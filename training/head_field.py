@@ -169,7 +169,7 @@ class HeadTrainer:
                 {"params": tables, "lr": self.config.table_rate, "eps": 1e-15},
                 {"params": networks, "lr": self.config.network_rate},
             ],
-            betas=(0.9, 0.99),
+            betas=(0.9, 0.99), fused=True,
         )
         identity = {key: value for key, value in asdict(self.config).items() if key != "loop"}
         identity["film"] = self.film.fingerprint
@@ -177,6 +177,8 @@ class HeadTrainer:
             self.config.loop, self.head, optimiser, out,
             seed=self.config.seed, identity=identity, progress=progress,
         )  # fmt: skip
+
+    depth_weight = 0.0
 
     def step(self, loop: Loop) -> Mapping[str, float]:
         """Draw a batch, take one step; returns the parts of the loss."""
@@ -196,6 +198,9 @@ class HeadTrainer:
         entropy = -(opacity * opacity.log()).mean()
         price = torch.from_numpy(self._line_of_sight(batch, samples))
         sight = (price * done.weights).sum() / len(until)
+        if self.depth_weight:
+            true = torch.from_numpy(batch.near); hit = torch.isfinite(true) & (done.opacity > 0.5) & (torch.from_numpy(batch.far - batch.near) < 0.02)
+            sight = sight + self.depth_weight * ((self.fast.depth - true)[hit]).square().clamp(max=0.01).sum() / len(until)
         loop.update(colour + config.entropy_weight * entropy + sight)
         return {
             "colour_loss": float(colour.detach()),

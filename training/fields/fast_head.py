@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...contract.errors import BadOption
 from ...kernels.box import box_interval
-from ...kernels.displacement import active_nodes, bake_displacement, read_displacement
+from ...kernels.displacement import active_nodes, bake_displacement, in_bricks, read_displacement
 from ...kernels.occupancy import Occupancy
 from ...kernels.traversal import MarchState, Samples, march
 from ...reference.head_field import FrameCondition, HeadField
@@ -73,7 +73,9 @@ class FastHead:
         self.cells = cells
         self.occupancy = Occupancy.from_cells(cells, self.low, self.high)
         moved = self.spec.displacement
-        self._nodes = None if moved is None else active_nodes(moved.resolution, self.occupancy)
+        self._nodes = None
+        if moved is not None:
+            self._nodes = in_bricks(active_nodes(moved.resolution, self.occupancy), moved.resolution)
 
     def condition(self, windows: Tensor, landmarks: Float32) -> FrameCondition:
         """`HeadField.frame` for windows (F, W, 204) and head-space landmarks (F, 68, 3)."""
@@ -151,7 +153,35 @@ class FastHead:
             seen = directions[torch.from_numpy(samples.rays.astype(np.int64))]
             colour = head.sample_colour(seen, geometry, condition, at)
             return Composited(*composite(density, colour, samples.offsets, step))
-        sums, opacity, weights = composite(density, geometry, samples.offsets, step)
+        distances = torch.from_numpy(samples.distances)[:, None]
+        sums, opacity, weights = composite(
+            density, torch.cat((geometry, distances), dim=1), samples.offsets, step
+        )
         frames = torch.from_numpy(rays.frames.astype(np.int64))
-        colour = head.ray_colour(directions, sums, opacity, condition, frames)
+        surface = None
+        self.depth = sums[:, -1] / opacity.clamp(min=1e-3)
+        if self.spec.surface:
+            depth = self.depth if self.through else self.depth.detach()
+            surface = self.surface_features(rays, depth, condition)
+        colour = head.ray_colour(directions, sums[:, :-1], opacity, condition, frames, surface)
         return Composited(colour, opacity, weights)
+
+    through = False
+
+    def surface_features(self, rays: RaySpan, depth: Tensor, condition: FrameCondition) -> Tensor:
+        at = torch.from_numpy(rays.origins) + torch.from_numpy(rays.directions) * depth[:, None]
+        positions = at.detach().numpy()
+        extent = torch.from_numpy(self.high - self.low)
+        still = (at - torch.from_numpy(self.low)) / extent
+        moved = still
+        if condition.displacement is not None:
+            away = read_displacement(
+                condition.displacement.numpy(), np.ascontiguousarray(positions), self.low, self.high, frames=rays.frames
+            )
+            moved = still - torch.from_numpy(away) / extent
+        parts = []
+        for grid in self.spec.surface:
+            where = moved if grid.read_at == "displaced" else still
+            table = self.head.get_submodule(grid.name).table
+            parts.append(encode(grid, table, where.contiguous()))
+        return torch.cat(parts, dim=1)
