@@ -7,11 +7,10 @@ recordings; the loop takes any `DeformationPairs`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -27,8 +26,11 @@ from ..reference.demo import demo_deformation
 from .demo.performance import expression_pair
 from .demo.speech.corpus import Utterance
 from .demo.speech.visemes import TARGETS
+from .devices import on_device
+from .files import write_json
 from .loop import Loop, LoopConfig, Progress
-from .motion_data import LandmarksOf, mouth_of
+from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE
+from .vae_data import LandmarksOf, mouth_of
 
 Float32 = NDArray[np.float32]
 NEUTRAL = EMOTIONS.index("neutral")
@@ -39,14 +41,14 @@ class DeformationTrainingConfig:
     """Network and budget."""
 
     network: DeformationConfig = field(default_factory=demo_deformation)
-    frames: int = 512
+    frames: Annotated[int, AT_LEAST_1] = 512
     """Pairs a step."""
-    learning_rate: float = 1e-3
-    jitter: float = 0.002
+    learning_rate: Annotated[float, POSITIVE] = 1e-3
+    jitter: Annotated[float, NOT_NEGATIVE] = 0.002
     """Standard deviation of noise on the neutral landmarks, head units (0.2 mm): the network
     upstream is never exact."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(minutes=1, clip_norm=0.0))
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def demo_pairs(
     *,
     articulation: tuple[float, float] = (0.4, 1.3),
     longest_s: float = 4.0,
-    seed: int = 0,
+    seed: Annotated[int, NOT_NEGATIVE] = 0,
 ) -> DeformationPairs:
     """Pairs of every utterance's first `longest_s` seconds, emotions taking turns.
 
@@ -107,9 +109,9 @@ def train_deformation(
 ) -> dict[str, Any]:
     """Train until the budget is spent; write the network, its curve and a report.
 
-    `out` receives `network/` (`LandmarkDeformation`), `curve.csv`, `report.json` and the
-    resumable `state.safetensors`. Returns the report: mean squared errors on held-out speech, of
-    the model, of leaving the face neutral, and of moving it by each emotion's mean.
+    `out` receives `network/` (`LandmarkDeformation`), `curve.csv`, `scores.csv`, `report.json`
+    and the resumable `state.safetensors`. Returns the report: mean squared errors on held-out
+    speech, of the model, of leaving the face neutral, and of moving it by each emotion's mean.
     """
     out = Path(out)
     torch.manual_seed(config.seed)
@@ -121,13 +123,13 @@ def train_deformation(
     loop = Loop(
         config.loop, model, optimiser, out, seed=config.seed, identity=identity, progress=progress
     )
-    neutral = torch.from_numpy(data.training.neutral)
-    target = torch.from_numpy(deltas)
-    emotion = torch.from_numpy(data.training.emotion)
+    neutral = on_device(data.training.neutral)
+    target = on_device(deltas)
+    emotion = on_device(data.training.emotion)
     unit = float(np.sqrt(np.square(deltas).mean()))
     model.train()
     for _ in loop:
-        rows = torch.from_numpy(loop.rng.integers(len(neutral), size=config.frames))
+        rows = on_device(loop.rng.integers(len(neutral), size=config.frames))
         seen = neutral[rows]
         seen = seen + config.jitter * torch.randn_like(seen)
         error: Tensor = (model(seen, emotion[rows]) - target[rows]) / unit
@@ -135,16 +137,16 @@ def train_deformation(
         loop.update(loss)
         if loop.log_due:
             found = evaluate_deformation(model, data)
-            loop.log(loss=loss.item(), held_out=found["mse"])
+            loop.log(loss=loss.item())
+            loop.score(mse=found["mse"])
     report: dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "pairs": len(neutral),
         **evaluate_deformation(model, data),
     }
     save_network(out / "network", model, half=True)
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(out / "report.json", report)
     return report
 
 
@@ -152,7 +154,7 @@ def train_deformation(
 def evaluate_deformation(model: LandmarkDeformation, data: DeformationData) -> dict[str, float]:
     """Squared error per coordinate, head units², on the held-out pairs, and of two baselines."""
     pairs = data.held_out
-    found = model(torch.from_numpy(pairs.neutral), torch.from_numpy(pairs.emotion)).numpy()
+    found = model(on_device(pairs.neutral), on_device(pairs.emotion)).cpu().numpy()
     true = pairs.emotional - pairs.neutral
     moved = data.training.emotional - data.training.neutral
     means = np.zeros((len(EMOTIONS), FLAT), np.float32)

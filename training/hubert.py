@@ -7,11 +7,10 @@ are known, so a small network of the same architecture learns them directly, and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -27,7 +26,10 @@ from ..reference.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from ..runtime.audio.normalise import normalise
 from .demo.speech.corpus import Corpus, Utterance
 from .demo.speech.phones import PHONES, feature_labels
-from .loop import Loop, LoopConfig, Progress, save_tensors
+from .devices import on_device
+from .files import save_tensors, write_json
+from .loop import Loop, LoopConfig, Progress
+from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, SHARE
 from .speech_batches import AugmentationConfig, draw_batch, stream_of
 
 
@@ -36,20 +38,20 @@ class HubertTrainingConfig:
     """Network, data and budget."""
 
     network: SpeechEncoderConfig = field(default_factory=demo_speech_encoder)
-    blocks: int = 12
+    blocks: Annotated[int, AT_LEAST_1] = 12
     """Blocks of speech a step."""
-    frames: int = 160
+    frames: Annotated[int, AT_LEAST_1] = 160
     """Features (20 ms) a block."""
-    pieces: tuple[int, ...] = (1, 1, 1, 2, 4, 8)
+    pieces: Annotated[tuple[int, ...], AT_LEAST_1] = (1, 1, 1, 2, 4, 8)
     """One of these numbers of pieces is drawn each step: with 8, contexts of 0.4 s."""
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.05
+    learning_rate: Annotated[float, POSITIVE] = 1.5e-3
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.01
+    label_smoothing: Annotated[float, SHARE] = 0.05
     bfloat16: bool = True
     """Matrix products in bfloat16: twice as fast on a CPU that has them, slower on others."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(minutes=16, warmup_steps=100))
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
 
 
 class PhoneRecogniser(nn.Module):
@@ -64,7 +66,7 @@ class PhoneRecogniser(nn.Module):
         """(B, N) normalised samples → (B, T, 40) logits, T = (N − 400) // 320 + 1."""
         hubert = self.encoder.hubert
         features = convolve(hubert, samples, bfloat16)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        with torch.autocast(samples.device.type, torch.bfloat16, enabled=bfloat16):
             projected = hubert.feature_projection(features)
             if isinstance(projected, tuple):  # transformers 4 also returns the norm's output
                 projected = projected[0]
@@ -124,10 +126,10 @@ def train_hubert(
     """Train until the budget is spent; write the encoder, its classifier and a report.
 
     `out` receives `network/` (`SpeechEncoder`, see `reference.checkpoint`),
-    `classifier.safetensors`, `curve.csv`, `report.json` and the resumable `state.safetensors`.
-    A second call goes on where the first one stopped. Returns the report: accuracies of frames
-    on held-out sentences, with 20 dB noise, in 0.5 s pieces, and on held-out voices; keys ending
-    in `_speech` count only frames that are not silence.
+    `classifier.safetensors`, `curve.csv`, `scores.csv`, `report.json` and the resumable
+    `state.safetensors`. A second call goes on where the first one stopped. Returns the report:
+    accuracies of frames on held-out sentences, with 20 dB noise, in 0.5 s pieces, and on held-out
+    voices; keys ending in `_speech` count only frames that are not silence.
     """
     out = Path(out)
     torch.manual_seed(config.seed)
@@ -145,27 +147,27 @@ def train_hubert(
         samples, labels = draw_batch(
             stream, config.blocks, config.frames, pieces, config.augmentation, loop.rng
         )
-        logits = model(torch.from_numpy(samples), config.bfloat16)
+        logits = model(on_device(samples), config.bfloat16)
         loss = F.cross_entropy(
             logits.flatten(0, 1),
-            torch.from_numpy(labels).flatten(),
+            on_device(labels).flatten(),
             label_smoothing=config.label_smoothing,
         )
         loop.update(loss)
         if loop.log_due:
             accuracy = evaluate_phones(model, data.held_out[:8])["frames"]
-            loop.log(loss=loss.item(), held_out=accuracy)
+            loop.log(loss=loss.item())
+            loop.score(phone_accuracy=accuracy)
     report = {
         "parameters": sum(p.numel() for p in model.encoder.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "audio_minutes": round(sum(one.seconds for one in data.training) / 60, 1),
         **phone_report(model, data),
     }
     save_network(out / "network", model.encoder, half=True)
     classifier = dict(model.classifier.state_dict())
     save_tensors(out / "classifier.safetensors", classifier, {"phones": " ".join(PHONES)})
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(out / "report.json", report)
     return report
 
 
@@ -210,12 +212,12 @@ def evaluate_phones(
             noise = rng.standard_normal(len(samples), np.float32)
             gain = float(np.sqrt(np.square(samples).mean())) * 10.0 ** (-noise_db / 20.0)
             samples = samples + np.float32(gain) * noise
-        batch = torch.from_numpy(normalise(samples))[None]
+        batch = on_device(normalise(samples))[None]
         if piece_frames is not None:
             step = piece_frames * SAMPLES_PER_FEATURE
             overlap = HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE
             batch = batch[0].unfold(0, step + overlap, step)
-        found = model(batch).argmax(-1).flatten().numpy()
+        found = model(batch).argmax(-1).flatten().cpu().numpy()
         labels = feature_labels(utterance.segments, len(found))
         hits = found == labels
         right, total = right + int(hits.sum()), total + len(hits)

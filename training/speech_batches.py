@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from scipy import fft
 from ..contract.units import HUBERT_RECEPTIVE_FIELD, SAMPLE_RATE, SAMPLES_PER_FEATURE
 from .demo.speech.corpus import Utterance
 from .demo.speech.phones import PHONE_INDEX
+from .ranges import DECIBELS, NOT_NEGATIVE, POSITIVE, SHARE
 
 Float32 = NDArray[np.float32]
 _OVERLAP = HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE  # samples a piece needs beyond its frames
@@ -24,22 +26,22 @@ _OVERLAP = HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE  # samples a piece needs
 class AugmentationConfig:
     """How speech is degraded; each effect is drawn anew for every block."""
 
-    speed: tuple[float, float] = (0.82, 1.22)
+    speed: Annotated[tuple[float, float], POSITIVE] = (0.82, 1.22)
     """Playback speed: pitch, formants and tempo together."""
-    equaliser_share: float = 0.7
+    equaliser_share: Annotated[float, SHARE] = 0.7
     """Share of blocks that pass a random smooth equaliser."""
-    equaliser_db: float = 8.0
+    equaliser_db: Annotated[float, NOT_NEGATIVE] = 8.0
     """Standard deviation of the equaliser's gains, dB."""
-    reverb_share: float = 0.35
-    reverb_s: tuple[float, float] = (0.05, 0.4)
+    reverb_share: Annotated[float, SHARE] = 0.35
+    reverb_s: Annotated[tuple[float, float], POSITIVE] = (0.05, 0.4)
     """Time in which the reverberation falls by 60 dB, seconds."""
-    noise_share: float = 0.7
-    noise_db: tuple[float, float] = (5.0, 35.0)
+    noise_share: Annotated[float, SHARE] = 0.7
+    noise_db: Annotated[tuple[float, float], DECIBELS] = (5.0, 35.0)
     """Signal-to-noise ratio, dB; its colour is drawn from white to brown."""
-    babble_share: float = 0.15
-    babble_db: tuple[float, float] = (8.0, 25.0)
+    babble_share: Annotated[float, SHARE] = 0.15
+    babble_db: Annotated[tuple[float, float], DECIBELS] = (8.0, 25.0)
     """Ratio to another voice speaking at the same time, dB."""
-    level: float = 0.25
+    level: Annotated[float, NOT_NEGATIVE] = 0.25
     """Standard deviation of the level's logarithm after normalisation: a live normaliser is
     never exactly right."""
 

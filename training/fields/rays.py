@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from ...contract.landmarks import (
     UPPER_LIP_CENTRE,
 )
 from ...kernels.rays import camera_rays
+from ..ranges import AT_LEAST_1, POSITIVE, SHARE
 from .film import Film
 from .pixels import FilmPixels, PackedPixels, Pixels
 
@@ -29,17 +31,17 @@ _MOUTH = np.r_[MOUTH]
 class RaySampling:
     """Which rays make a batch."""
 
-    rays: int = 8192
+    rays: Annotated[int, AT_LEAST_1] = 8192
     """Rays a batch."""
-    frames: int = 16
+    frames: Annotated[int, AT_LEAST_1] = 16
     """Frames they come from."""
-    near_landmarks: float = 0.38
+    near_landmarks: Annotated[float, SHARE] = 0.38
     """Share of rays near mouth, eyes and brows, 0…1."""
-    mouth: float = 0.55
+    mouth: Annotated[float, SHARE] = 0.55
     """Share of those that are near the mouth, 0…1; the others are near eyes and brows."""
-    spread: float = 5 / 256
+    spread: Annotated[float, POSITIVE] = 5 / 256
     """Standard deviation of their distance from a landmark, image widths."""
-    rare_weight: float = 4.5
+    rare_weight: Annotated[float, POSITIVE] = 4.5
     """How much more often closed eyes and wide mouths are drawn; without it closed lids turn
     transparent."""
 
