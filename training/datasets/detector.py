@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -96,7 +98,8 @@ class MediaPipe:
         """End the process."""
         if self._process is not None:
             assert self._process.stdin is not None and self._process.stdout is not None
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it may have died with bytes unread
+                self._process.stdin.close()
             self._process.wait()
             self._process.stdout.close()
             self._process = None
@@ -185,8 +188,6 @@ class GivenLandmarks:
     noise = 0.02
 
     def __init__(self, path: Path) -> None:
-        import hashlib
-
         self._path = path
         try:
             data = path.read_bytes()

@@ -7,6 +7,7 @@ import os
 import pickle
 import queue
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,8 +123,9 @@ def _next(messages: Any, running: Mapping[str, BaseProcess]) -> _Message:
 
 @contextmanager
 def _stopped_at_the_end(running: Mapping[str, BaseProcess]) -> Iterator[None]:
-    for process in running.values():
-        process.start()
+    with _interrupts_ignored():  # which children inherit: the parent alone answers to Ctrl-C
+        for process in running.values():
+            process.start()
     try:
         yield
     finally:
@@ -133,11 +135,22 @@ def _stopped_at_the_end(running: Mapping[str, BaseProcess]) -> Iterator[None]:
             process.join()
 
 
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # Python allows it there alone
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _chain(
     chain: str, made: tuple[Path, DemoConfig, str], stages: Sequence[str], messages: Any
 ) -> None:
-    """A chain's process. Interrupts reach the parent alone, which then stops its children."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A chain's process."""
     import torch
 
     torch.set_num_threads(1)  # the other chain has the other core

@@ -26,7 +26,7 @@ class FootageConfig:
 
     size: Annotated[int, AT_LEAST_1] = 512
     """Width and height, pixels."""
-    takes: Annotated[int, AT_LEAST_1] = 32
+    takes: Annotated[int, AT_LEAST_1] = 48
     held_out_takes: Annotated[int, AT_LEAST_1] = 8
     take_frames: Annotated[int, AT_LEAST_1] = 76
     """Frames a take lasts."""

@@ -23,9 +23,13 @@ def write_video(
     *,
     rate: int = 25,
     sound: Float32 | None = None,
+    late: float = 0.0,
     times: Iterable[float] | None = None,
 ) -> Path:
-    """An H.264 (and AAC) file, `pictures` (H, W, 3) at `rate`, or shown at `times` seconds."""
+    """An H.264 (and AAC) file, `pictures` (H, W, 3) at `rate`, or shown at `times` seconds.
+
+    `late` seconds pass before the sound begins.
+    """
     from fractions import Fraction
 
     import av
@@ -47,7 +51,7 @@ def write_video(
             file.mux(stream.encode(frame))
         file.mux(stream.encode())
         if voice is not None:
-            _write_sound(file, voice, sound)
+            _write_sound(file, voice, sound, late)
     return path
 
 
@@ -61,11 +65,15 @@ def write_sound(path: Path, sound: Float32) -> Path:
     return path
 
 
-def _write_sound(file, voice, sound) -> None:
+def _write_sound(file, voice, sound, late: float = 0.0) -> None:
+    from fractions import Fraction
+
     import av
 
     frame = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), "fltp", "mono")
     frame.sample_rate = SAMPLE_RATE
+    # Without a time the encoder's delay would become a delay of the sound.
+    frame.pts, frame.time_base = round(late * SAMPLE_RATE), Fraction(1, SAMPLE_RATE)
     file.mux(voice.encode(frame))
     file.mux(voice.encode())
 

@@ -122,7 +122,7 @@ def speak(
     phrases: Sequence[str],
     voice: EspeakVoice | FliteVoice,
     rng: random.Random,
-    pause_s: Annotated[tuple[float, float], NOT_NEGATIVE] = (0.15, 0.9),
+    pause_s: tuple[float, float] = (0.15, 0.9),
 ) -> Utterance:
     """One utterance: `phrases` with silences of `pause_s` seconds around and between them.
 
