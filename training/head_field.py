@@ -25,6 +25,7 @@ from ..kernels.traversal import Samples
 from ..reference.checkpoint import save_network
 from ..reference.demo import demo_falloff, demo_head
 from ..reference.head_field import HeadField, HeadFieldConfig
+from ..reference.volume_rendering import Shaded
 from .fields.evaluate import HeadScore, save_comparison, score_head
 from .fields.film import Film, Footage
 from .fields.operations import single_thread
@@ -59,6 +60,11 @@ class HeadTrainingConfig:
     front_ramp: Annotated[float, POSITIVE] = 0.02
     behind_weight: Annotated[float, NOT_NEGATIVE] = 0.002
     """Loss per unit of weight and step behind the surface, for four steps at most."""
+    depth_weight: Annotated[float, NOT_NEGATIVE] = 1.0
+    """Loss per squared distance between a ray's end and the filmed surface; what is read there
+    once a ray is sharp only if rays from all sides end at the same point."""
+    depth_known: Annotated[float, POSITIVE] = 0.02
+    """A pixel's surface counts as known where the film saw it within so little depth."""
     entropy_weight: Annotated[float, NOT_NEGATIVE] = 1e-3
     """Weight of -α log α: alpha 0 costs nothing, half-transparent rays do."""
     landmark_jitter: Annotated[float, NOT_NEGATIVE] = 0.002
@@ -169,6 +175,7 @@ class HeadTrainer:
                 {"params": networks, "lr": self.config.network_rate},
             ],
             betas=(0.9, 0.99),
+            fused=True,
         )
         identity = {key: value for key, value in asdict(self.config).items() if key != "loop"}
         identity["film"] = self.film.fingerprint
@@ -195,11 +202,14 @@ class HeadTrainer:
         entropy = -(opacity * opacity.log()).mean()
         price = torch.from_numpy(self._line_of_sight(batch, samples))
         sight = (price * done.weights).sum() / len(until)
-        loop.update(colour + config.entropy_weight * entropy + sight)
+        depth = self._depth(batch, done)
+        regular = config.entropy_weight * entropy + config.depth_weight * depth
+        loop.update(colour + sight + regular)
         return {
             "colour_loss": float(colour.detach()),
             "entropy": float(entropy.detach()),
             "line_of_sight": float(sight.detach()),
+            "depth": float(depth.detach()),
             "samples_per_ray": len(samples.positions) / len(until),
         }
 
@@ -213,6 +223,14 @@ class HeadTrainer:
         price = config.front_weight * front + config.behind_weight * back
         # A ray that misses the head has no surface; its colour alone says it must be empty.
         return np.where(np.isfinite(in_front), price, 0).astype(np.float32)
+
+    def _depth(self, batch: RayBatch, done: Shaded) -> Tensor:
+        """Mean squared distance between where rays end and the surface, where that is known."""
+        known = (batch.far < batch.near + self.config.depth_known) & (batch.alphas == 1)
+        seen = torch.from_numpy(known) & (done.opacity.detach() > 0.5)
+        away = done.depth[seen] - torch.from_numpy(batch.near)[seen]
+        # A ray that ends on another surface altogether is the business of colour and sight.
+        return away.square().clamp(max=self.config.cut_behind**2).sum() / len(known)
 
     def score(self, held_out: Film, frames: NDArray[np.int64]) -> HeadScore:
         """Score on held-out frames with the field's own phase and occupancy."""

@@ -89,6 +89,8 @@ def ambient_head() -> HeadFieldConfig:
             displacement_gain=0.0,
             ambient=MlpSpec("ambient", first.width, (16,), 2),
             density=replace(field.density, inputs=width),
+            colour=replace(field.colour, inputs=field.colour.inputs - field.surface_width),
+            surface=(),
         ),
     )
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from ...kernels.traversal import Samples
 from ...reference.grids import encode_grid
 from ...reference.head_field import FrameCondition, HeadField
-from ...reference.volume_rendering import Composited, PackedSamples, Rays
+from ...reference.volume_rendering import PackedSamples, Rays, Shaded
 from ...reference.volume_rendering import shade as shade_packed
 from .fast_head import FastHead, Float32, RaySpan
 
@@ -53,8 +53,8 @@ class TorchHead(FastHead):
         at = self._there(frames.astype(np.int64))
         return self.head.sample_features(self._there(positions), condition, at)
 
-    def shade(self, rays: RaySpan, samples: Samples, condition: FrameCondition) -> Composited:
-        """Evaluate the field at the samples and composite them: premultiplied colour (N, 3)."""
+    def shade(self, rays: RaySpan, samples: Samples, condition: FrameCondition) -> Shaded:
+        """Evaluate the field at the samples and composite them."""
         packed = PackedSamples(
             self._there(samples.positions),
             self._there(samples.distances),
@@ -66,7 +66,7 @@ class TorchHead(FastHead):
         # The reference makes its indices on the default device.
         with nullcontext() if self._device.type == "cpu" else self._device:
             done = shade_packed(self.head, seen, packed, condition, frames)
-        return Composited(*(value.cpu() for value in done))
+        return Shaded(*(value.cpu() for value in done))
 
     @property
     def _device(self) -> torch.device:
