@@ -119,14 +119,14 @@ def _error(found: Tensor, true: Tensor, weights: Tensor, velocity: float) -> Ten
 
 def _open_lips(both: Tensor, true: Tensor, closing: Tensor) -> Tensor:
     """Mean squared excess of the opening of both paths' lips, (2 B, F, 204), where they close."""
-    excess = (_opening(both) - _opening(true).repeat(2, 1, 1)).clamp(min=0.0)
+    excess = (inner_openings(both) - inner_openings(true).repeat(2, 1, 1)).clamp(min=0.0)
     chosen = closing.repeat(2, 1)[..., None].to(both.dtype)
     return (excess.square() * chosen).sum() / (chosen.sum() * len(UPPER_INNER)).clamp(min=1.0)
 
 
-def _opening(motion: Tensor) -> Tensor:
-    """(B, F, 204) → (B, F, 3) heights between the inner lips; the folding's scale is common."""
-    heights = motion.unflatten(-1, (LANDMARKS, 3))[..., 1]
+def inner_openings(landmarks: Tensor) -> Tensor:
+    """(…, 204) → (…, 3) heights between the inner lips, in the landmarks' units."""
+    heights = landmarks.unflatten(-1, (LANDMARKS, 3))[..., 1]
     return heights[..., UPPER_INNER] - heights[..., LOWER_INNER]
 
 
