@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -89,6 +89,7 @@ def demo(
     from .config_text import config_text
     from .demo.assemble import assemble
     from .demo.chains import make
+    from .demo.overview import begin, end
     from .demo.recipe import STAGES
     from .devices import check_device
     from .progress import displayed
@@ -105,10 +106,10 @@ def demo(
     check_device(device)
     folder = work or output.with_name(output.name + ".work")
     begun = time.monotonic()
-    _begin(folder, settings, stage or ())
+    begin(folder, settings, stage or ())
     with _resumable(), displayed() as report:
         make(folder, settings, report, only=tuple(stage or ()), device=device)
-    _end(folder, settings)
+    end(folder, settings)
     spent = f"in {(time.monotonic() - begun) / 60:.1f} minutes"
     if stage:
         print(f"{folder}: {', '.join(stage)} {spent}")
@@ -229,44 +230,6 @@ def _demo_config(
     elif path is not None:
         config = read_config(path, config)
     return config.scaled(minutes_scale)
-
-
-def _begin(folder: Path, config: DemoConfig, only: Sequence[str]) -> None:
-    """Say what is to come and how long it takes; refuse what the disk has no room for."""
-    from .config import CONFIG, write_config
-    from .demo.plan import bytes_needed, minutes_in_all, plan
-    from .demo.recipe import STAGES, Workshop
-    from .stages import make_folder, require_space
-
-    workshop = Workshop(folder, config)
-    done = {name for name in STAGES if (name not in only if only else workshop.finished(name))}
-    if not workshop.finished("film") and "film" not in done:
-        require_space(folder, bytes_needed(config))
-    write_config(make_folder(folder) / CONFIG, config)
-    todo = plan(config, done)
-    rows = [(o.chain, o.stage, "–" if o.minutes is None else f"{o.minutes:.0f}") for o in todo]
-    _table(("chain", "stage", "minutes of one core"), rows)
-    if (minutes := minutes_in_all(todo)) is not None:
-        print(f"about {minutes:.0f} minutes on two cores", file=sys.stderr)
-
-
-def _end(folder: Path, config: DemoConfig) -> None:
-    """Show and store what each stage took and reached."""
-    from .demo.summary import table, write_summary
-
-    rows = table(write_summary(folder, config))
-    _table(("stage", "planned min", "measured min", "CPU min", "on held-out data"), rows)
-
-
-def _table(heads: tuple[str, ...], rows: list[Any]) -> None:
-    """A table on standard error, where progress is shown too."""
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(*heads)
-    for row in rows:
-        shown.add_row(*row)
-    Console(stderr=True).print(shown)
 
 
 def _folder(work: Path | None) -> Path:

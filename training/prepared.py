@@ -19,9 +19,6 @@ from .sync import SyncData
 from .vae import VaeData
 from .vae_data import MotionClip
 
-WEAKEST = 0.5
-"""Intensity from which a recording tells what its emotion looks like at full strength."""
-
 FILM = "film"
 """Folder of the films inside prepared data."""
 
@@ -110,19 +107,8 @@ def _loaded(data: Path, clips: Clips, config: Any) -> tuple[MotionClip, ...]:
 
 
 def _pairs(data: Path, split: Split) -> DeformationPairs:
-    """Pairs at full intensity: weaker deformations are scaled up to it, the weakest left out."""
     found = emotional_pairs(data, split)
-    strong = found.intensity >= WEAKEST
-    if not strong.any():
-        raise BadInput(
-            str(data),
-            expected=f"{split} pairs of intensity {WEAKEST:g} or more",
-            found=f"the strongest has {found.intensity.max():.2f}",
-            remedy="prepare stronger levels of intensity too",
-        )
-    neutral, emotional = found.neutral[strong], found.emotional[strong]
-    scaled = (emotional - neutral) / found.intensity[strong, None]
-    return DeformationPairs(neutral, neutral + scaled, found.emotion[strong])
+    return DeformationPairs(found.neutral, found.emotional, found.emotion, found.intensity)
 
 
 def _check_size(data: Path, entries: Sequence[ClipEntry]) -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from emogene.contract.errors import BadOutput
+from emogene.training.config import read_config
 from emogene.training.demo.footage import FootageConfig
+from emogene.training.demo.overview import begin
 from emogene.training.demo.plan import bytes_needed, frames_filmed, minutes_in_all, plan
 from emogene.training.demo.recipe import CHAINS, STAGES, TRAININGS, DemoConfig
 from emogene.training.demo.summary import HEADLINES, summarise, table, write_summary
@@ -87,3 +90,21 @@ def test_interrupted_time_counts(tmp_path: Path) -> None:
     with timed(tmp_path):
         pass
     assert json.loads((tmp_path / TIME).read_text())["wall_s"] < 10
+
+
+def test_the_plan_is_shown_and_the_configuration_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(tmp_path / "work", DemoConfig(), only=("torso", "sync"))
+    said = capsys.readouterr().err
+    assert "torso" in said and "sync" in said and "hubert" not in said
+    assert "minutes of one core" in said and "minutes on two cores" in said
+    assert read_config(tmp_path / "work" / "config.yaml", DemoConfig()) == DemoConfig()
+
+
+def test_a_disk_too_small_is_refused_before_anything_is_filmed(tmp_path: Path) -> None:
+    config = DemoConfig()
+    huge = replace(config, footage=replace(config.footage, takes=10**9))
+    with pytest.raises(BadOutput, match="free on its disk"):
+        begin(tmp_path / "work", huge)
+    assert not (tmp_path / "work").exists()

@@ -75,7 +75,7 @@ def test_the_command_says_what_was_planned_and_reached(
     arguments = ["demo", "-o", str(tmp_path / "c"), "--work", str(work)]
     assert exit_code(app, [*arguments, "--config", str(tmp_path / "mini.yaml")]) == 0
     said = capsys.readouterr()
-    assert "minutes of one core" in said.err and "on held-out data" in said.err
+    assert "on held-out data" in said.err
     assert f"{tmp_path / 'c'}: the demo avatar's checkpoints, in 0." in said.out
     ReferenceAvatar.load(tmp_path / "c")
     stages = json.loads((work / "summary.json").read_text())["stages"]
