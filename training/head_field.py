@@ -77,7 +77,7 @@ class HeadTrainingConfig:
     bake_exaggeration: Annotated[tuple[float, float], POSITIVE] = (0.6, 1.15)
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            minutes=20, warmup_steps=100, clip_norm=0.0, log_every_s=30.0, save_every_s=120.0
+            minutes=36, warmup_steps=100, clip_norm=0.0, log_every_s=30.0, save_every_s=120.0
         )
     )
     score_every: Annotated[int, AT_LEAST_1] = 4

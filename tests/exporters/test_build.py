@@ -51,7 +51,7 @@ def tampered(data: bytes, factor: float = 1.001) -> bytes:
 
 
 def test_a_reader_without_surface_grids_is_kept_out(tiny_engines: Path) -> None:
-    manifest = Manifest.from_bytes((tiny_engines / "manifest.json").read_bytes())
+    manifest = read_manifest(tiny_engines)
     assert manifest.field.surface and "surface_grids" in manifest.requires
 
 

@@ -31,9 +31,9 @@ _MOUTH = np.r_[MOUTH]
 class RaySampling:
     """Which rays make a batch."""
 
-    rays: Annotated[int, AT_LEAST_1] = 8192
+    rays: Annotated[int, AT_LEAST_1] = 4096
     """Rays a batch."""
-    frames: Annotated[int, AT_LEAST_1] = 16
+    frames: Annotated[int, AT_LEAST_1] = 8
     """Frames they come from."""
     near_landmarks: Annotated[float, SHARE] = 0.38
     """Share of rays near mouth, eyes and brows, 0…1."""
