@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..contract.emotions import EMOTIONS, MAX_INTENSITY, NEUTRAL
+from ..contract.units import SAMPLES_PER_FRAME
 from .material import Material
 from .probes.networks import landmark_probe, pixel_probe, small_pictures
 from .speaking import Spoken
@@ -18,14 +19,13 @@ from .subject import Subject
 Picture = NDArray[np.uint8]
 
 SIZE = 256
-"""Size at which frames for the probe are rendered; it sees 64 × 64 of the face."""
+"""Largest size at which frames for the probe are rendered; it sees 64 × 64 of the face."""
 
-FRAMES = 12
-"""Frames rendered for each emotion."""
+UTTERANCES, FRAMES = 4, 4
+"""Utterances rendered in each emotion, and frames of each."""
 
 INTENSITIES = tuple(np.linspace(0.0, MAX_INTENSITY, 7).tolist())
 
-_INTENSITY_FRAMES = 4
 _SLACK = 0.02  # of probability, where it has come near 1
 
 
@@ -36,10 +36,15 @@ def by_landmarks(landmarks: NDArray[np.floating]) -> Tensor:
     return landmark_probe()(torch.from_numpy(flat))
 
 
-@torch.no_grad()
 def by_pixels(pictures: Iterable[Picture]) -> Tensor:
     """Whole pictures of the demo's face → (N, 8) logits."""
-    return pixel_probe()(small_pictures(pictures))
+    return by_small_pictures(small_pictures(pictures))
+
+
+@torch.no_grad()
+def by_small_pictures(faces: Tensor) -> Tensor:
+    """The same of `probes.networks.small_pictures`."""
+    return pixel_probe()(faces)
 
 
 def accuracy(logits: Tensor, emotion: str) -> float:
@@ -48,19 +53,21 @@ def accuracy(logits: Tensor, emotion: str) -> float:
 
 
 def emotion_pictures(
-    subject: Subject, material: Material, emotion: str, intensity: float = 1.0, count: int = FRAMES
+    subject: Subject,
+    material: Material,
+    emotion: str,
+    intensity: float = 1.0,
+    utterances: int = UTTERANCES,
 ) -> list[Picture]:
-    """Frames of sessions that say held-out sentences: evenly spread over `count` of them."""
+    """Frames of sessions that say held-out sentences, `FRAMES` spread evenly over each."""
     pictures = []
-    spoken = material.corpus.held_out
-    for k in range(count):
-        one = spoken[k % len(spoken)]
+    size = min(SIZE, material.config.size)
+    for one in material.corpus.held_out[:utterances]:
         performed = subject.perform(one.samples, emotion, intensity)
-        frames = len(one.samples) // 640
-        place = int((k + 0.5) / count * frames)
-        silent = np.array([performed.silent(f) for f in range(place + 1)])
-        pose = subject.walk(silent)[-1]
-        pictures.append(subject.picture(performed.condition(place), pose, SIZE))
+        frames = len(one.samples) // SAMPLES_PER_FRAME
+        poses = subject.walk(np.array([performed.silent(k) for k in range(frames)]))
+        for place in ((np.arange(FRAMES) + 0.5) / FRAMES * frames).astype(int):
+            pictures.append(subject.picture(performed.condition(place), poses[place], size))
     return pictures
 
 
@@ -112,7 +119,7 @@ def intensity_figures(subject: Subject, material: Material) -> dict[str, float |
             continue
         chances, odds, moved = [], [], []
         for intensity in INTENSITIES:
-            frames = emotion_pictures(subject, material, emotion, intensity, _INTENSITY_FRAMES)
+            frames = emotion_pictures(subject, material, emotion, intensity, utterances=1)
             logits = by_pixels(frames)
             chances.append(float(logits.softmax(1)[:, k].mean()))
             odds.append(float((logits[:, k] - logits[:, EMOTIONS.index(NEUTRAL)]).mean()))

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from ..contract.emotions import emotion_index
 from ..contract.errors import BadInput
 from ..contract.measure import psnr
-from .emotion import by_landmarks, by_pixels
+from .emotion import by_landmarks, by_small_pictures
 from .fid import MISSING, InceptionDistance
 from .footage import Picture, Video, open_video
 from .frechet import dct_features, frechet_distance
 from .images import flicker, ssim
+from .probes.networks import small_pictures
 from .video_landmarks import both_landmarks, landmark_figures, sync_figures, upright
 from .video_task import Figures, VideoTask, named_figures, resized
 
@@ -87,7 +88,7 @@ def _pictures(
 ) -> None:
     """Everything that is measured on pictures alone, in one pass over both files."""
     distance = InceptionDistance(task.inception) if task.inception else None
-    scores, trembles, logits = [], [], []
+    scores, trembles, faces = [], [], []
     waves: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
     recent: deque[tuple[Picture, Picture]] = deque(maxlen=3)
     size = (reference.width, reference.height)
@@ -99,7 +100,7 @@ def _pictures(
             trembles.append(flicker(*zip(*recent, strict=True)))
         for kept, picture in zip(waves, (shown, truth), strict=True):
             kept.append(dct_features([picture])[0])
-        logits.append(by_pixels([shown, truth]))
+        faces.append(small_pictures([shown, truth]))
         if distance is not None:
             distance.add([shown], real=False)
             distance.add([truth], real=True)
@@ -117,8 +118,9 @@ def _pictures(
         left_out["fid"] = MISSING
     else:
         figures["fid"] = distance.value()
-    joined = torch.stack(logits)
-    named_figures(task, "pixels", joined[:, 0], joined[:, 1], figures, left_out)
+    shown_faces, true_faces = torch.stack(faces, 1)
+    named = (by_small_pictures(x) for x in (shown_faces, true_faces))
+    named_figures(task, "pixels", *named, figures, left_out)
 
 
 def _pairs(video: Video, reference: Video) -> Iterator[tuple[Picture, Picture]]:

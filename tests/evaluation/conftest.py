@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from emogene.evaluation.material import Material, MaterialConfig
 
@@ -22,3 +23,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def material(cache: Path) -> Material:
     return Material(LITTLE, cache)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Networks this small gain nothing from threads, and lose much where tests run side by side."""
+    torch.set_num_threads(1)
