@@ -104,9 +104,9 @@ def hubert(work: Work, minutes_scale: Scale = 1.0) -> None:
 
 
 @app.command()
-def motion(work: Work, minutes_scale: Scale = 1.0) -> None:
+def vae(work: Work, minutes_scale: Scale = 1.0) -> None:
     """Train audio-to-motion on the speech encoder of WORK."""
-    _one_stage("motion", work, minutes_scale)
+    _one_stage("vae", work, minutes_scale)
 
 
 @app.command()

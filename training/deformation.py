@@ -28,7 +28,7 @@ from .demo.performance import expression_pair
 from .demo.speech.corpus import Utterance
 from .demo.speech.visemes import TARGETS
 from .loop import Loop, LoopConfig, Progress
-from .motion_data import LandmarksOf, mouth_of
+from .vae_data import LandmarksOf, mouth_of
 
 Float32 = NDArray[np.float32]
 NEUTRAL = EMOTIONS.index("neutral")
@@ -107,9 +107,9 @@ def train_deformation(
 ) -> dict[str, Any]:
     """Train until the budget is spent; write the network, its curve and a report.
 
-    `out` receives `network/` (`LandmarkDeformation`), `curve.csv`, `report.json` and the
-    resumable `state.safetensors`. Returns the report: mean squared errors on held-out speech, of
-    the model, of leaving the face neutral, and of moving it by each emotion's mean.
+    `out` receives `network/` (`LandmarkDeformation`), `curve.csv`, `scores.csv`, `report.json`
+    and the resumable `state.safetensors`. Returns the report: mean squared errors on held-out
+    speech, of the model, of leaving the face neutral, and of moving it by each emotion's mean.
     """
     out = Path(out)
     torch.manual_seed(config.seed)
@@ -135,11 +135,11 @@ def train_deformation(
         loop.update(loss)
         if loop.log_due:
             found = evaluate_deformation(model, data)
-            loop.log(loss=loss.item(), held_out=found["mse"])
+            loop.log(loss=loss.item())
+            loop.score(mse=found["mse"])
     report: dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "pairs": len(neutral),
         **evaluate_deformation(model, data),
     }

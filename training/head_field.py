@@ -33,7 +33,8 @@ from .fields.operations import single_thread
 from .fields.rays import RayBatch, RaySampler, RaySampling
 from .fields.shell import baked_occupancy, surface_shell
 from .fields.statistics import LandmarkStatistics
-from .loop import Loop, LoopConfig, Progress, append_row, save_tensors, truncate_rows
+from .files import save_tensors
+from .loop import Loop, LoopConfig, Progress
 from .networks import NETWORK
 
 
@@ -107,14 +108,13 @@ def train_head(
     head = HeadField(config.network)
     trainer = HeadTrainer(data.training, head, config)
     loop = trainer.loop(out, progress)
-    truncate_rows(out / "scores.csv", loop.step)
     frames = evenly(len(data.held_out), 6)
     for row in _logged_steps(loop, trainer):
         if row % config.score_every == 0:
-            _log_score(out, loop.step, trainer.score(data.held_out, frames))
+            loop.score(**asdict(trainer.score(data.held_out, frames)))
     trainer.bake()
     score = trainer.score(data.held_out, evenly(len(data.held_out), 25))
-    _log_score(out, loop.step, score)
+    loop.score(**asdict(score))
     trainer.save(out)
     save_comparison(
         out / "comparison.png", trainer.fast, data.held_out, frames, trainer.statistics,
@@ -122,8 +122,7 @@ def train_head(
     )  # fmt: skip
     report = {
         "parameters": sum(p.numel() for p in head.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "frames": len(data.training),
         "occupied": round(float(trainer.fast.cells.mean()), 5),
         **asdict(score),
@@ -249,8 +248,3 @@ def _colour_loss(batch: RayBatch, colour: Tensor, opacity: Tensor) -> Tensor:
     background = torch.rand(len(alpha), 3)
     truth = alpha * torch.from_numpy(batch.colours) + (1 - alpha) * background
     return functional.mse_loss(colour + (1 - opacity[:, None]) * background, truth)
-
-
-def _log_score(out: Path, step: int, score: HeadScore) -> None:
-    row: dict[str, Any] = {"step": step, **asdict(score)}
-    append_row(out / "scores.csv", row)

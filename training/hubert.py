@@ -27,7 +27,8 @@ from ..reference.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from ..runtime.audio.normalise import normalise
 from .demo.speech.corpus import Corpus, Utterance
 from .demo.speech.phones import PHONES, feature_labels
-from .loop import Loop, LoopConfig, Progress, save_tensors
+from .files import save_tensors
+from .loop import Loop, LoopConfig, Progress
 from .speech_batches import AugmentationConfig, draw_batch, stream_of
 
 
@@ -124,10 +125,10 @@ def train_hubert(
     """Train until the budget is spent; write the encoder, its classifier and a report.
 
     `out` receives `network/` (`SpeechEncoder`, see `reference.checkpoint`),
-    `classifier.safetensors`, `curve.csv`, `report.json` and the resumable `state.safetensors`.
-    A second call goes on where the first one stopped. Returns the report: accuracies of frames
-    on held-out sentences, with 20 dB noise, in 0.5 s pieces, and on held-out voices; keys ending
-    in `_speech` count only frames that are not silence.
+    `classifier.safetensors`, `curve.csv`, `scores.csv`, `report.json` and the resumable
+    `state.safetensors`. A second call goes on where the first one stopped. Returns the report:
+    accuracies of frames on held-out sentences, with 20 dB noise, in 0.5 s pieces, and on held-out
+    voices; keys ending in `_speech` count only frames that are not silence.
     """
     out = Path(out)
     torch.manual_seed(config.seed)
@@ -154,11 +155,11 @@ def train_hubert(
         loop.update(loss)
         if loop.log_due:
             accuracy = evaluate_phones(model, data.held_out[:8])["frames"]
-            loop.log(loss=loss.item(), held_out=accuracy)
+            loop.log(loss=loss.item())
+            loop.score(phone_accuracy=accuracy)
     report = {
         "parameters": sum(p.numel() for p in model.encoder.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "audio_minutes": round(sum(one.seconds for one in data.training) / 60, 1),
         **phone_report(model, data),
     }

@@ -75,8 +75,7 @@ def train_torso(
     save_network(out / NETWORK, torso)
     report = {
         "parameters": sum(p.numel() for p in torso.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "frames": len(data.training),
         "db": score_torso(torso.eval(), data.held_out, out / "comparison.png"),
     }

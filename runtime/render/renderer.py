@@ -12,7 +12,7 @@ from ...contract.data import Condition, Float32
 from ...kernels import image
 from ...kernels.threads import ThreadPool
 from .torso import Torso
-from .wavefront import WavefrontHead
+from .wavefront import HeadImage, WavefrontHead
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,18 @@ class Renderer:
         camera: Intrinsics,
         pool: ThreadPool,
     ) -> None:
-        self._head, self._torso, self._pool = head, torso, pool
+        self.head, self._torso, self._pool = head, torso, pool
         self._behind = np.ascontiguousarray(background.reshape(-1, 3))
         self.background = background
         self.camera = camera
 
     def render(self, condition: Condition, pose: Float32) -> Picture:
         """One picture of one frame's condition (F = 1) and pose (3, 4)."""
-        head = self._head.render(condition, pose, self.camera)
+        head = self.head.render(condition, pose, self.camera)
+        return self.over_torso(head, condition, pose)
+
+    def over_torso(self, head: HeadImage, condition: Condition, pose: Float32) -> Picture:
+        """The picture of a rendered head: over its torso and both over the background."""
         torso = self._torso.render(condition, pose, head)
         blended = image.blend(head.colour, head.opacity, torso, self._behind, pool=self._pool)
         size = self.camera.size

@@ -29,11 +29,11 @@ def test_help_needs_no_heavy_module() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["demo", "-o", "c", "--stage", "bake"], "one of hubert, motion, deformation, film"),
+        (["demo", "-o", "c", "--stage", "bake"], "one of hubert, sync, vae, deformation, film"),
         (["demo", "-o", "c", "--minutes-scale", "0"], "minutes scale: expected a positive number"),
         (["demo", "-o", "c", "--minutes-scale", "nan"], "minutes scale: expected a positive"),
         (["head", "nowhere"], "emogene-train demo --stage film"),
-        (["motion", "nowhere"], "emogene-train demo"),
+        (["vae", "nowhere"], "emogene-train demo"),
         (["demo"], "--output"),
         (["dmeo"], "dmeo"),
     ],

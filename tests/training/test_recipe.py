@@ -29,7 +29,8 @@ def miniature() -> DemoConfig:
         config,
         corpus=CorpusConfig(minutes=0.3, held_out_minutes=0.1),
         hubert=replace(config.hubert, blocks=2, frames=40, loop=two),
-        motion=replace(config.motion, clips=2, frames=16, loop=two),
+        sync=replace(config.sync, clips=2, frames=20, loop=two),
+        vae=replace(config.vae, clips=2, frames=16, loop=two),
         deformation=replace(config.deformation, loop=two),
         footage=FootageConfig(
             size=32, takes=8, held_out_takes=2, take_frames=10, held_out_take_frames=10
@@ -90,7 +91,7 @@ def test_a_failing_chain_stops_the_other(tmp_path: Path, work: Path) -> None:
 def test_assembling_too_early_is_refused(tmp_path: Path, work: Path) -> None:
     for stage in ("film", "head", "torso", "hubert"):
         (tmp_path / stage).symlink_to(work / stage)
-    with pytest.raises(BadCheckpoint, match="motion"):
+    with pytest.raises(BadCheckpoint, match="vae"):
         assemble(tmp_path, tmp_path / "checkpoints")
     assert not (tmp_path / "checkpoints").exists()
 

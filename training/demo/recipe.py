@@ -2,7 +2,7 @@
 
 Two chains run side by side, a process each, because neither needs the other's results::
 
-    speech   corpus → hubert → motion, deformation
+    speech   corpus → hubert → sync → vae, deformation
     picture  film → head → torso
 
 Every stage leaves its results in a folder of its own; a stage whose folder is complete is skipped,
@@ -23,10 +23,11 @@ from ..fields.film import HELD_OUT, open_footage
 from ..head_field import HeadTrainingConfig, train_head
 from ..hubert import HubertTrainingConfig, train_hubert
 from ..loop import LoopConfig, Progress
-from ..motion import MotionData, MotionTrainingConfig, train_motion
-from ..motion_data import motion_clips
 from ..networks import load_stage
+from ..sync import SyncData, SyncTrainingConfig, train_sync
 from ..torso_field import TorsoTrainingConfig, train_torso
+from ..vae import VaeData, VaeTrainingConfig, train_vae
+from ..vae_data import MotionClip, motion_clips, with_emotions
 from .footage import FootageConfig, shoot
 from .head.rig import HeadRig
 from .head.sculpture import VOXEL
@@ -44,8 +45,9 @@ class DemoConfig:
     hubert: HubertTrainingConfig = field(
         default_factory=lambda: HubertTrainingConfig(loop=LoopConfig(minutes=16, warmup_steps=100))
     )
-    motion: MotionTrainingConfig = field(
-        default_factory=lambda: MotionTrainingConfig(loop=LoopConfig(minutes=6))
+    sync: SyncTrainingConfig = field(default_factory=SyncTrainingConfig)
+    vae: VaeTrainingConfig = field(
+        default_factory=lambda: VaeTrainingConfig(loop=LoopConfig(minutes=6))
     )
     deformation: DeformationTrainingConfig = field(default_factory=DeformationTrainingConfig)
     footage: FootageConfig = field(default_factory=FootageConfig)
@@ -77,11 +79,11 @@ class DemoConfig:
         return replace(config, loop=replace(config.loop, minutes=scaled))
 
 
-TRAININGS = ("hubert", "motion", "deformation", "head", "torso")
+TRAININGS = ("hubert", "sync", "vae", "deformation", "head", "torso")
 """The stages that train a network; each leaves it in ``<stage>/network``."""
 
 CHAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"speech": ("hubert", "motion", "deformation"), "picture": ("film", "head", "torso")}
+    {"speech": ("hubert", "sync", "vae", "deformation"), "picture": ("film", "head", "torso")}
 )
 """Stages in order; a stage reads only what stands before it in its chain."""
 
@@ -95,7 +97,8 @@ class Workshop:
         self.folder, self.config = Path(folder), config
         self._run: dict[str, Callable[[Progress | None], object]] = {
             "hubert": self._hubert,
-            "motion": self._motion,
+            "sync": self._sync,
+            "vae": self._vae,
             "deformation": self._deformation,
             "film": self._film,
             "head": self._head,
@@ -133,17 +136,32 @@ class Workshop:
     def _hubert(self, progress: Progress | None) -> None:
         train_hubert(self.config.hubert, self.corpus, self.folder / "hubert", progress)
 
-    def _motion(self, progress: Progress | None) -> None:
-        encoder = load_stage(self.folder, "hubert")
+    def _sync(self, progress: Progress | None) -> None:
         corpus, landmarks_of = self.corpus, self.rig.landmarks
-        heard = motion_clips(corpus.training, encoder, landmarks_of)
-        heard += motion_clips(corpus.training, encoder, landmarks_of, degraded=True)
-        data = MotionData(
-            heard,
-            motion_clips(corpus.held_out, encoder, landmarks_of),
-            motion_clips(corpus.held_out_voice, encoder, landmarks_of),
+        training, held_out, held_out_voice = self._clips
+        data = SyncData(
+            training + with_emotions(training, corpus.training, landmarks_of),
+            with_emotions(held_out, corpus.held_out, landmarks_of, seed=1),
+            with_emotions(held_out_voice, corpus.held_out_voice, landmarks_of, seed=2),
         )
-        train_motion(self.config.motion, data, self.folder / "motion", progress)
+        train_sync(self.config.sync, data, self.folder / "sync", progress)
+
+    def _vae(self, progress: Progress | None) -> None:
+        encoder, expert = (load_stage(self.folder, stage) for stage in ("hubert", "sync"))
+        training, held_out, held_out_voice = self._clips
+        # Half of the corpus once more as live sessions hear it: the encoder's time is dear.
+        half = self.corpus.training[::2]
+        training += motion_clips(half, encoder, self.rig.landmarks, degraded=True)
+        data = VaeData(training, held_out, held_out_voice, expert)
+        train_vae(self.config.vae, data, self.folder / "vae", progress)
+
+    @cached_property
+    def _clips(self) -> tuple[tuple[MotionClip, ...], ...]:
+        """Training, held-out and held-out-voice speech with neutral faces, heard whole."""
+        encoder = load_stage(self.folder, "hubert")
+        corpus = self.corpus
+        parts = (corpus.training, corpus.held_out, corpus.held_out_voice)
+        return tuple(motion_clips(part, encoder, self.rig.landmarks) for part in parts)
 
     def _deformation(self, progress: Progress | None) -> None:
         landmarks_of = self.rig.landmarks

@@ -25,15 +25,15 @@ from emogene.training.deformation import (
 from emogene.training.demo.head.parameters import INDEX
 from emogene.training.demo.speech.corpus import Corpus, CorpusConfig, build_corpus
 from emogene.training.loop import LoopConfig
-from emogene.training.motion import (
-    MotionData,
-    MotionTrainingConfig,
-    evaluate_motion,
+from emogene.training.vae import (
+    VaeData,
+    VaeTrainingConfig,
+    evaluate_vae,
     landmark_weights,
     mouth_opening,
-    train_motion,
+    train_vae,
 )
-from emogene.training.motion_data import motion_clips
+from emogene.training.vae_data import motion_clips
 
 NETWORK = AudioToMotionConfig(
     features=16,
@@ -64,7 +64,7 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def data(corpus: Corpus) -> MotionData:
+def data(corpus: Corpus) -> VaeData:
     torch.manual_seed(0)
     encoder = SpeechEncoder(
         SpeechEncoderConfig(16, 1, 2, 16, (16,) * 7, position_kernel=8, position_groups=2)
@@ -72,10 +72,10 @@ def data(corpus: Corpus) -> MotionData:
     held_out = motion_clips(corpus.held_out, encoder, landmarks_of)
     training = motion_clips(corpus.training, encoder, landmarks_of)
     degraded = motion_clips(corpus.training, encoder, landmarks_of, degraded=True)
-    return MotionData(training + degraded, held_out, held_out)
+    return VaeData(training + degraded, held_out, held_out)
 
 
-def test_clips_are_aligned_and_whole(data: MotionData, corpus: Corpus) -> None:
+def test_clips_are_aligned_and_whole(data: VaeData, corpus: Corpus) -> None:
     for clip in data.training:
         frames = len(clip.landmarks)
         assert frames % 4 == 0 and clip.landmarks.shape == (frames, FLAT)
@@ -85,27 +85,27 @@ def test_clips_are_aligned_and_whole(data: MotionData, corpus: Corpus) -> None:
     assert not np.allclose(clean.features, degraded.features, atol=0.1)
 
 
-def test_training_beats_the_mean_face_and_resumes(data: MotionData, tmp_path: Path) -> None:
-    config = MotionTrainingConfig(
+def test_training_beats_the_mean_face_and_resumes(data: VaeData, tmp_path: Path) -> None:
+    config = VaeTrainingConfig(
         network=NETWORK, clips=8, frames=32, learning_rate=5e-3, loop=LoopConfig(steps=80)
     )
-    report = train_motion(config, data, tmp_path)
+    report = train_vae(config, data, tmp_path)
     assert {"held_out_t0.0", "held_out_t0.2"} <= set(report)
     network = load_network(tmp_path / "network", AudioToMotion)
     # Judged on what it was trained on: an untrained encoder carries nothing over to new sentences.
-    scores = evaluate_motion(network, data.training)
+    scores = evaluate_vae(network, data.training)
     assert scores["mouth_error_ratio"] < 0.9 and scores["opening_correlation"] > 0.3
     assert network.folding.scale.unique().numel() == 1
-    again = train_motion(replace(config, loop=LoopConfig(steps=81)), data, tmp_path)
+    again = train_vae(replace(config, loop=LoopConfig(steps=81)), data, tmp_path)
     assert again["steps"] == 81
 
 
-def test_a_perfect_network_would_score_perfectly(data: MotionData) -> None:
+def test_a_perfect_network_would_score_perfectly(data: VaeData) -> None:
     clip = data.held_out[0]
     model = AudioToMotion(NETWORK)
     model.folding.mean.copy_(torch.from_numpy(clip.landmarks.mean(0)))
     model.folding.scale.fill_(0.0)  # the mean face, whatever was said
-    scores = evaluate_motion(model, data.held_out[:1])
+    scores = evaluate_vae(model, data.held_out[:1])
     assert scores["mouth_error_ratio"] == pytest.approx(1.0, abs=1e-3)
     assert scores["opening_gain"] == pytest.approx(0.0, abs=1e-3)
 

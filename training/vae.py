@@ -34,12 +34,13 @@ from ..reference.audio_to_motion import (
 )
 from ..reference.checkpoint import save_network
 from ..reference.demo import demo_audio_to_motion
+from ..reference.sync_expert import SyncExpert
 from .loop import Loop, LoopConfig, Progress
-from .motion_data import MotionClip
+from .vae_data import MotionClip
 
 
 @dataclass(frozen=True)
-class MotionTrainingConfig:
+class VaeTrainingConfig:
     """Network, losses and budget."""
 
     network: AudioToMotionConfig = field(default_factory=demo_audio_to_motion)
@@ -72,21 +73,23 @@ class MotionTrainingConfig:
 
 
 @dataclass(frozen=True)
-class MotionData:
+class VaeData:
     """Clips to learn from, and two held-out sets: known voices and unheard ones."""
 
     training: tuple[MotionClip, ...]
     held_out: tuple[MotionClip, ...]
     held_out_voice: tuple[MotionClip, ...]
+    expert: SyncExpert | None = None
+    """Judge of lip sync, not trained here; None leaves L_Sync out."""
 
 
-def train_motion(
-    config: MotionTrainingConfig, data: MotionData, out: Path, progress: Progress | None = None
+def train_vae(
+    config: VaeTrainingConfig, data: VaeData, out: Path, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Train until the budget is spent; write the network, its curve and a report.
 
-    `out` receives `network/` (`AudioToMotion`), `curve.csv`, `report.json` and the resumable
-    `state.safetensors`. Returns the report: see `evaluate_motion` for its numbers.
+    `out` receives `network/` (`AudioToMotion`), `curve.csv`, `scores.csv`, `report.json` and the
+    resumable `state.safetensors`. Returns the report: see `evaluate_vae` for its numbers.
     """
     out = Path(out)
     torch.manual_seed(config.seed)
@@ -105,33 +108,33 @@ def train_motion(
     for _ in loop:
         features, bins, motion = _draw(usable, config, model, loop.rng)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
-            losses = motion_losses(model, features, bins, motion, weights, config, loop.fraction)
+            losses = vae_losses(model, features, bins, motion, weights, config, loop.fraction)
         loop.update(losses["loss"])
         if loop.log_due:
-            found = evaluate_motion(model, data.held_out[:8])
+            found = evaluate_vae(model, data.held_out[:8])
             model.train()
-            loop.log(**{name: value.item() for name, value in losses.items()}, **found)
+            loop.log(**{name: value.item() for name, value in losses.items()})
+            loop.score(**found)
     report: dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "frames": sum(len(clip.landmarks) for clip in data.training),
     }
     for name, clips in (("held_out", data.held_out), ("held_out_voice", data.held_out_voice)):
         for temperature in (0.0, 0.2):
-            report[f"{name}_t{temperature}"] = evaluate_motion(model, clips, temperature)
+            report[f"{name}_t{temperature}"] = evaluate_vae(model, clips, temperature)
     save_network(out / "network", model, half=True)
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
 
 
-def motion_losses(
+def vae_losses(
     model: AudioToMotion,
     features: Tensor,
     bins: Tensor,
     motion: Tensor,
     weights: Tensor,
-    config: MotionTrainingConfig,
+    config: VaeTrainingConfig,
     fraction: float,
 ) -> dict[str, Tensor]:
     """Eq. 1 and its additions on one batch; `loss` is what is minimised, the rest its parts.
@@ -164,7 +167,7 @@ def motion_losses(
 
 
 @torch.no_grad()
-def evaluate_motion(
+def evaluate_vae(
     model: AudioToMotion, clips: Sequence[MotionClip], temperature: float = 0.0, seed: int = 0
 ) -> dict[str, float]:
     """How well the face speaks from audio alone, with noise of deviation `temperature`.
@@ -232,7 +235,7 @@ def standardise_on(model: AudioToMotion, clips: Sequence[MotionClip]) -> None:
 
 def _draw(
     clips: Sequence[MotionClip],
-    config: MotionTrainingConfig,
+    config: VaeTrainingConfig,
     model: AudioToMotion,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
