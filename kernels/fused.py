@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract.camera import Intrinsics
-from ..contract.consistency import field_problems, torso_problems
+from ..contract.consistency import camera_problems, field_problems, torso_problems
 from ..contract.errors import BadOption, Failure, SessionMisuse
 from ..contract.field import FieldSpec, GridSpec, MlpSpec, TorsoSpec
 from ..contract.stages import bias_name
@@ -34,6 +34,9 @@ _samples = native.Kernel("emogene_fused_samples", _P, _P, _I32, _P, _P, result=_
 
 MAX_WIDTH, MAX_LAYERS, MAX_GRIDS, MAX_LEVELS = 256, 8, 4, 32
 """Limits of the C library (``emogene_fused.h``)."""
+
+MAX_SIZE = 16_384
+"""Side of a picture, pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +165,8 @@ class FusedField:
         counts = np.zeros((size, size), np.int32)
         distances = np.zeros((size, size, most), np.float32)
         frame = FrameStructure()
-        frame.pose = address("pose", pose, F32, (3, 4))
-        frame.camera = native.Camera(size, camera.focal, camera.cx, camera.cy)
+        frame.pose = address("pose", finite("pose", pose), F32, (3, 4))
+        frame.camera = _camera(camera)
         self._run(
             _samples,
             ctypes.addressof(frame),
@@ -203,9 +206,9 @@ class FusedField:
     def _frame(self, inputs: FrameInputs) -> tuple[FrameStructure, list[NDArray[Any]]]:
         """The frame for C, and the arrays it points at, which must outlive it."""
         frame, held = FrameStructure(), []
-        pose, camera = finite("pose", inputs.pose), inputs.camera
+        pose = finite("pose", inputs.pose)
         frame.pose = address("pose", pose, F32, (3, 4))
-        frame.camera = native.Camera(camera.size, camera.focal, camera.cx, camera.cy)
+        frame.camera = _camera(inputs.camera)
         if self._field.displacement is not None:
             if inputs.landmarks is None:
                 raise BadOption("landmarks", expected="(68, 3) float32", found="None")
@@ -257,6 +260,17 @@ def finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
         found = np.asarray(array)[~np.isfinite(array)].flat[0]
         raise BadOption(name, expected="finite numbers", found=str(found))
     return array
+
+
+def _camera(camera: Intrinsics) -> native.Camera:
+    sound = not camera_problems(camera) and camera.size <= MAX_SIZE
+    if not (sound and np.isfinite((camera.focal, camera.cx, camera.cy)).all()):
+        raise BadOption(
+            "camera",
+            expected=f"1 to {MAX_SIZE} pixels a side and finite numbers, the focal length above 0",
+            found=str(camera),
+        )
+    return native.Camera(camera.size, camera.focal, camera.cx, camera.cy)
 
 
 def _networks(field: FieldSpec, torso: TorsoSpec | None) -> list[tuple[str, MlpSpec]]:
