@@ -62,8 +62,17 @@ EMOGENE_HD Quad load_quad(const float* p) {
     return v;
 }
 
+// Entry `index` and the one behind it.
+template <class S, bool Halves>
+EMOGENE_HD Quad load_pair(const PackedLevel& level, uint64_t index) {
+    if constexpr (Halves)
+        return S::load_halves(level.halves + 2 * index);
+    else
+        return load_quad(level.entries + 2 * index);
+}
+
 // Two features, and neighbours along x side by side: the loop nearly all samples take.
-template <class S, int D, Wrap W>
+template <class S, int D, Wrap W, bool Halves>
 __attribute__((noinline)) void encode_pairs(const PackedLevel& level, const Coordinates& c,
                                             int count, float* row0, float* row1) {
     using F = typename S::F;
@@ -103,6 +112,9 @@ __attribute__((noinline)) void encode_pairs(const PackedLevel& level, const Coor
                                                                  level.size, level.reciprocal);
         alignas(64) float x[S::kWidth];
         S::store(x, fraction[0]);
+        // Indices and weights are taken from memory one by one, which costs a load each; kept in
+        // registers each would cost two shuffles.
+        asm volatile("" : : "r"(index), "r"(weight) : "memory");
 #pragma GCC unroll 4
         for (int lane = 0; lane < S::kWidth; lane += 4) {
             Quad sum[4];
@@ -114,7 +126,7 @@ __attribute__((noinline)) void encode_pairs(const PackedLevel& level, const Coor
                     const float w = weight[corner][lane + s];
                     const uint64_t at = (uint32_t)index[corner][lane + s];
                     sum[s] = S::multiply_add_quad(Quad{w, w, w, w},
-                                                  load_quad(level.entries + 2 * at), sum[s]);
+                                                  load_pair<S, Halves>(level, at), sum[s]);
                 }
             }
             const FourReadings r = transposed(sum[0], sum[1], sum[2], sum[3]);
@@ -152,17 +164,26 @@ __attribute__((noinline)) void encode_any(const PackedLevel& level, int features
     }
 }
 
+template <class S, int D, Wrap W>
+EMOGENE_HD void encode_wrapped(const PackedLevel& level, const Coordinates& c, int count,
+                               float* rows, int stride) {
+    if (S::kHalves && level.halves != nullptr)
+        encode_pairs<S, D, W, S::kHalves>(level, c, count, rows, rows + stride);
+    else
+        encode_pairs<S, D, W, false>(level, c, count, rows, rows + stride);
+}
+
 template <class S, int D>
 void encode_level(const PackedLevel& level, int features, const Coordinates& c, int count,
                   float* rows, int stride) {
     if (!level.pairs)
         encode_any<D>(level, features, c, count, rows, stride);
     else if (level.wrap == Wrap::kNone)
-        encode_pairs<S, D, Wrap::kNone>(level, c, count, rows, rows + stride);
+        encode_wrapped<S, D, Wrap::kNone>(level, c, count, rows, stride);
     else if (level.wrap == Wrap::kMask)
-        encode_pairs<S, D, Wrap::kMask>(level, c, count, rows, rows + stride);
+        encode_wrapped<S, D, Wrap::kMask>(level, c, count, rows, stride);
     else
-        encode_pairs<S, D, Wrap::kFastModulo>(level, c, count, rows, rows + stride);
+        encode_wrapped<S, D, Wrap::kFastModulo>(level, c, count, rows, stride);
 }
 
 // Features of `count` samples to rows from `rows` on. Coordinates are clamped first.

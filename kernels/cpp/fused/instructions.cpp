@@ -1,4 +1,8 @@
 // Which implementations there are, and which of them this processor can run.
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "../emogene_fused.h"
 #include "handle.h"
 
@@ -25,7 +29,9 @@ constexpr int32_t kCount = sizeof(kAll) / sizeof(kAll[0]);
 // The compiler's run-time support asks the processor, and whether the system saves its registers.
 bool works(const Instructions* run) {
     __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    unsigned a, b, c = 0, d;
+    const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+    const bool avx2 = f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512vl");

@@ -75,7 +75,7 @@ struct WideMaskLanes : CommonLanes<N> {
 
 struct Portable : WideMaskLanes<4> {
     static constexpr int kNeurons = 4;
-    static constexpr bool kBfloat16 = false;
+    static constexpr bool kBfloat16 = false, kHalves = false;
 
     EMOGENE_LANES M first(int n) { return (M)((I){0, 1, 2, 3} < set(int32_t(n))); }
     EMOGENE_LANES M from_bits(uint32_t b) {

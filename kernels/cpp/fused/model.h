@@ -50,7 +50,10 @@ struct PackedLevel {
     Wrap wrap;
     bool pairs;             // two neighbours along x are one load
     uint64_t reciprocal;
-    const float* entries;   // one entry longer than `size`: the first again
+    // One entry longer than `size`: the first again. In half precision where that loses nothing and
+    // the processor widens it as it loads: half the memory to fetch. One of them is NULL.
+    const float* entries;
+    const uint16_t* halves;
 };
 
 struct PackedGrid {
@@ -139,7 +142,7 @@ struct TileCounts {
 struct Instructions {
     const char* name;
     int32_t lanes, neurons;     // floats of a vector; neurons of a block of packed weights
-    bool bfloat16;
+    bool bfloat16, halves;      // networks in bfloat16; tables in half precision
     int64_t (*scratch)(const Model&);                               // floats a thread needs
     void (*bake)(const Model&, const Frame&, int64_t begin, int64_t end);   // vectors of nodes
     void (*tile)(const Model&, const Frame&, int32_t tile, float* scratch, TileCounts*);

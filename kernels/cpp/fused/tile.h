@@ -138,7 +138,7 @@ void list_samples(const Model& model, const Frame& frame, int32_t tile, float* m
 
 template <class S>
 constexpr Instructions instructions(const char* name) {
-    return {name,           S::kWidth,     S::kNeurons,    S::kBfloat16,
+    return {name,           S::kWidth,     S::kNeurons,    S::kBfloat16,  S::kHalves,
             scratch_floats<S>, bake_nodes<S>, render_tile<S>, list_samples<S>};
 }
 
