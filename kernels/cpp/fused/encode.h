@@ -39,10 +39,9 @@ void clamp_coordinates(Coordinates& c, int dimensions, int count) {
     c.all_inside = any_outside == 0;
 }
 
-// Two features of four samples at the lower and at the upper corner of one axis, from vectors
-// (lower f0, lower f1, upper f0, upper f1) of a sample each.
+// Two floats of four samples to rows: a has [x f0, x f1, x+1 f0, x+1 f1] of a sample.
 struct FourReadings {
-    Quad low0, low1, high0, high1;
+    Quad low0, low1, high0, high1;   // feature 0 and 1 at x, and at x + 1, of four samples
 };
 
 EMOGENE_HD FourReadings transposed(Quad a, Quad b, Quad c, Quad d) {
@@ -57,21 +56,23 @@ EMOGENE_HD FourReadings transposed(Quad a, Quad b, Quad c, Quad d) {
             __builtin_shuffle(ab_high, cd_high, (Order){2, 3, 6, 7})};
 }
 
-// Keeps the compiler from holding an array in registers: lanes that are wanted one by one cost a
-// load each from memory and two shuffles each from a register.
-template <class Array>
-EMOGENE_HD void in_memory(Array& array) {
-    asm volatile("" : "+m"(array));
-}
-
 EMOGENE_HD Quad load_quad(const float* p) {
     Quad v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
+// Entry `index` and the one behind it.
+template <class S, bool Halves>
+EMOGENE_HD Quad load_pair(const PackedLevel& level, uint64_t index) {
+    if constexpr (Halves)
+        return S::load_halves(level.halves + 2 * index);
+    else
+        return load_quad(level.entries + 2 * index);
+}
+
 // Two features, and neighbours along x side by side: the loop nearly all samples take.
-template <class S, int D, Wrap W>
+template <class S, int D, Wrap W, bool Halves>
 __attribute__((noinline)) void encode_pairs(const PackedLevel& level, const Coordinates& c,
                                             int count, float* row0, float* row1) {
     using F = typename S::F;
@@ -111,8 +112,9 @@ __attribute__((noinline)) void encode_pairs(const PackedLevel& level, const Coor
                                                                  level.size, level.reciprocal);
         alignas(64) float x[S::kWidth];
         S::store(x, fraction[0]);
-        in_memory(index);
-        in_memory(weight);
+        // Indices and weights are taken from memory one by one, which costs a load each; kept in
+        // registers each would cost two shuffles.
+        asm volatile("" : : "r"(index), "r"(weight) : "memory");
 #pragma GCC unroll 4
         for (int lane = 0; lane < S::kWidth; lane += 4) {
             Quad sum[4];
@@ -124,62 +126,13 @@ __attribute__((noinline)) void encode_pairs(const PackedLevel& level, const Coor
                     const float w = weight[corner][lane + s];
                     const uint64_t at = (uint32_t)index[corner][lane + s];
                     sum[s] = S::multiply_add_quad(Quad{w, w, w, w},
-                                                  load_quad(level.entries + 2 * at), sum[s]);
+                                                  load_pair<S, Halves>(level, at), sum[s]);
                 }
             }
             const FourReadings r = transposed(sum[0], sum[1], sum[2], sum[3]);
             const Quad along = load_quad(x + lane);
             const Quad f0 = S::multiply_add_quad(along, r.high0 - r.low0, r.low0);
             const Quad f1 = S::multiply_add_quad(along, r.high1 - r.low1, r.low1);
-            memcpy(row0 + i + lane, &f0, sizeof f0);
-            memcpy(row1 + i + lane, &f1, sizeof f1);
-        }
-    }
-}
-
-// The same from a table of records (half_records.h): one index is enough for a cell's corners.
-template <class S, int D, Wrap W>
-__attribute__((noinline)) void encode_records(const PackedLevel& level, const Coordinates& c,
-                                              int count, float* row0, float* row1) {
-    using F = typename S::F;
-    using I = typename S::I;
-    using U = typename S::U;
-    constexpr int kHalvesARecord = D == 3 ? 8 : 4;
-    const F scale = S::set(level.scale), half = S::set(0.5f);
-    const uint16_t* records = level.halves;
-    for (int i = 0; i < count; i += S::kWidth) {
-        alignas(64) float fraction[D][S::kWidth];
-        U base = {};
-        for (int d = 0; d < D; ++d) {
-            const F at = S::multiply_add(S::load(c.u[d] + i), scale, half);
-            const I cell = S::truncate(at);   // at >= 0
-            S::store(fraction[d], at - S::to_float(cell));
-            base += (U)cell * level.strides[d];
-        }
-        if (W == Wrap::kMask) base &= level.size - 1u;
-        alignas(64) int32_t index[S::kWidth];
-        S::store(index, (I)base);
-        in_memory(index);
-        in_memory(fraction);
-        if (W == Wrap::kFastModulo)
-            for (int lane = 0; lane < S::kWidth; ++lane)
-                index[lane] =
-                    (int32_t)wrap_index<W>((uint32_t)index[lane], level.size, level.reciprocal);
-#pragma GCC unroll 4
-        for (int lane = 0; lane < S::kWidth; lane += 4) {
-            Quad cell[4];
-#pragma GCC unroll 4
-            for (int s = 0; s < 4; ++s) {
-                const uint16_t* at = records + kHalvesARecord * (uint64_t)(uint32_t)index[lane + s];
-                if constexpr (D == 3)
-                    cell[s] = S::Records::volume(at, fraction[0][lane + s], fraction[2][lane + s]);
-                else
-                    cell[s] = S::Records::plane(at, fraction[0][lane + s]);
-            }
-            const FourReadings r = transposed(cell[0], cell[1], cell[2], cell[3]);
-            const Quad up = load_quad(fraction[1] + lane);
-            const Quad f0 = S::multiply_add_quad(up, r.high0 - r.low0, r.low0);
-            const Quad f1 = S::multiply_add_quad(up, r.high1 - r.low1, r.low1);
             memcpy(row0 + i + lane, &f0, sizeof f0);
             memcpy(row1 + i + lane, &f1, sizeof f1);
         }
@@ -214,10 +167,10 @@ __attribute__((noinline)) void encode_any(const PackedLevel& level, int features
 template <class S, int D, Wrap W>
 EMOGENE_HD void encode_wrapped(const PackedLevel& level, const Coordinates& c, int count,
                                float* rows, int stride) {
-    if constexpr (S::kHalves)
-        if (level.halves != nullptr)
-            return encode_records<S, D, W>(level, c, count, rows, rows + stride);
-    encode_pairs<S, D, W>(level, c, count, rows, rows + stride);
+    if (S::kHalves && level.halves != nullptr)
+        encode_pairs<S, D, W, S::kHalves>(level, c, count, rows, rows + stride);
+    else
+        encode_pairs<S, D, W, false>(level, c, count, rows, rows + stride);
 }
 
 template <class S, int D>

@@ -3,7 +3,6 @@
 
 #include <immintrin.h>
 
-#include "half_records.h"
 #include "lanes_portable.h"
 
 namespace emogene {
@@ -32,7 +31,6 @@ constexpr LaneOrders kOrders;
 struct Avx2 : WideMaskLanes<8> {
     static constexpr int kNeurons = 4;
     static constexpr bool kBfloat16 = false, kHalves = true;
-    using Records = HalfRecords;
 
     EMOGENE_LANES I set(int32_t x) { return (I)_mm256_set1_epi32(x); }
     EMOGENE_LANES F set(float x) { return _mm256_set1_ps(x); }
@@ -45,6 +43,9 @@ struct Avx2 : WideMaskLanes<8> {
         return static_cast<uint32_t>(_mm256_movemask_ps((__m256)m));
     }
     EMOGENE_LANES F multiply_add(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+    EMOGENE_LANES Quad load_halves(const uint16_t* p) {
+        return _mm_cvtph_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    }
     EMOGENE_LANES Quad multiply_add_quad(Quad a, Quad b, Quad c) { return _mm_fmadd_ps(a, b, c); }
     EMOGENE_LANES F smaller(F a, F b) { return _mm256_min_ps(a, b); }
     EMOGENE_LANES F larger(F a, F b) { return _mm256_max_ps(a, b); }

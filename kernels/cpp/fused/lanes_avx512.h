@@ -3,7 +3,6 @@
 
 #include <immintrin.h>
 
-#include "half_records.h"
 #include "lanes_portable.h"
 
 namespace emogene {
@@ -12,7 +11,6 @@ namespace {
 struct Avx512 : CommonLanes<16> {
     static constexpr int kNeurons = 8;
     static constexpr bool kBfloat16 = false, kHalves = true;
-    using Records = HalfRecords;
     using M = __mmask16;
 
     EMOGENE_LANES I set(int32_t x) { return (I)_mm512_set1_epi32(x); }
@@ -30,6 +28,9 @@ struct Avx512 : CommonLanes<16> {
         return (I)_mm512_mask_blend_epi32(m, (__m512i)b, (__m512i)a);
     }
     EMOGENE_LANES F multiply_add(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+    EMOGENE_LANES Quad load_halves(const uint16_t* p) {
+        return _mm_cvtph_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    }
     EMOGENE_LANES Quad multiply_add_quad(Quad a, Quad b, Quad c) { return _mm_fmadd_ps(a, b, c); }
     EMOGENE_LANES F smaller(F a, F b) { return _mm512_min_ps(a, b); }
     EMOGENE_LANES F larger(F a, F b) { return _mm512_max_ps(a, b); }

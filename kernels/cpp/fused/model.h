@@ -50,8 +50,10 @@ struct PackedLevel {
     Wrap wrap;
     bool pairs;             // two neighbours along x are one load
     uint64_t reciprocal;
-    const float* entries;     // one longer than `size`: the first again
-    const uint16_t* halves;   // in their place, where nothing is lost: records of half_records.h
+    // One entry longer than `size`: the first again. In half precision where that loses nothing and
+    // the processor widens it as it loads: half the memory to fetch. One of them is NULL.
+    const float* entries;
+    const uint16_t* halves;
 };
 
 struct PackedGrid {

@@ -95,22 +95,13 @@ bool half_of(float value, uint16_t* half) {
     return size < 0x47800000u && (size & 0x1fffu) == 0;   // below 2^16
 }
 
-// Makes a level of two features into half-precision records (half_records.h), if that is exact.
-template <int D>
-bool pack_records(emogene_fused& f, const float* source, PackedLevel& to) {
-    std::vector<uint16_t> halves(2 * static_cast<size_t>(to.size));
-    for (size_t i = 0; i < halves.size(); ++i)
-        if (!half_of(source[i], &halves[i])) return false;
-    constexpr uint64_t kEntries = 1 << (D - 1);
-    Memory<uint32_t> packed = zeroed<uint32_t>((to.size + size_t(1)) * kEntries);
-    for (uint64_t i = 0; i <= to.size; ++i)
-        for (uint64_t n = 0; n < kEntries; ++n) {
-            uint64_t entry = i;
-            for (int d = 1; d < D; ++d)
-                if (n >> (d - 1) & 1) entry += to.strides[d];
-            std::memcpy(&packed[i * kEntries + n], &halves[2 * (entry % to.size)], 4);
-        }
-    to.halves = reinterpret_cast<const uint16_t*>(packed.get());
+// Keeps a level of two features in half precision, if that is exact.
+bool pack_halves(emogene_fused& f, const float* source, size_t count, PackedLevel& to) {
+    Memory<uint32_t> packed = zeroed<uint32_t>(count / 2 + 1);
+    uint16_t* halves = reinterpret_cast<uint16_t*>(packed.get());
+    for (size_t i = 0; i < count + 2; ++i)
+        if (!half_of(source[i < count ? i : i - count], halves + i)) return false;
+    to.halves = halves;
     f.words.push_back(std::move(packed));
     return true;
 }
@@ -135,7 +126,7 @@ void pack_levels(emogene_fused& f, const emogene_read_grid& from, PackedGrid& gr
         to.pairs = grid.features == 2 && level.strides[0] == 1 && largest < 4294967295.0;
         const size_t count = level.size * width;
         const float* source = from.table + level.first * width;
-        if (to.pairs && f.run->halves && pack_records<D>(f, source, to)) continue;
+        if (to.pairs && f.run->halves && pack_halves(f, source, count, to)) continue;
         Memory<float> entries = zeroed<float>(count + width);
         std::memcpy(entries.get(), source, count * sizeof(float));
         std::memcpy(entries.get() + count, entries.get(), width * sizeof(float));
