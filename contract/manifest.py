@@ -36,7 +36,10 @@ from .units import FRAMES_PER_SECOND, SAMPLE_RATE
 FORMAT = 1
 """Revision of the directory's layout. A reader refuses a higher one."""
 
-KNOWN_FEATURES: frozenset[str] = frozenset({"field", "torso", "motion"})
+SURFACE_GRIDS = "surface_grids"
+"""The feature of a head field with `FieldSpec.surface`: who passed over it would paint greys."""
+
+KNOWN_FEATURES: frozenset[str] = frozenset({"field", "torso", "motion", SURFACE_GRIDS})
 """What this version can do for a directory; see `Manifest.requires`."""
 
 MANIFEST_FILE = "manifest.json"

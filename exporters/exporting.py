@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..contract.engine_directory import list_files
 from ..contract.errors import BadOption, ToleranceMissed
-from ..contract.manifest import MANIFEST_FILE, WEIGHTS_FILE, Manifest
+from ..contract.manifest import MANIFEST_FILE, SURFACE_GRIDS, WEIGHTS_FILE, Manifest
 from ..contract.stages import Signature
 from ..contract.tensors import StageSpec
 from ..reference.avatar import LICENCE_FILE, ReferenceAvatar
@@ -163,7 +163,9 @@ def _manifest(
         )
         for r in reports
     }
+    beyond = (SURFACE_GRIDS,) if avatar.head.spec.surface else ()
     return Manifest(
+        requires=("field", "motion", "torso", *beyond),
         name=avatar.card.name,
         files=list_files(folder),
         stages=stages,

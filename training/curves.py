@@ -166,7 +166,7 @@ def _finish(axis: Any, title: str, *, logarithmic: bool) -> None:
         axis.set_yscale("log")
     axis.set_title(title, fontsize=9)
     axis.set_xlabel("step", fontsize=8)
-    axis.tick_params(labelsize=7)
+    axis.tick_params(which="both", labelsize=7)
     axis.grid(True, which="both", alpha=0.25, linewidth=0.5)
     if axis.get_legend_handles_labels()[1]:
         axis.legend(fontsize=7)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
@@ -36,6 +38,11 @@ def write_atomically(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):
             raise cannot_write(str(path), error) from None
         raise
+
+
+def write_json(path: Path, plain: Any) -> None:
+    """Write a plain value as JSON, atomically; raises as `write_atomically`."""
+    write_atomically(path, (json.dumps(plain, indent=2) + "\n").encode())
 
 
 def clear_leftovers(path: Path) -> None:

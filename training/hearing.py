@@ -24,6 +24,7 @@ from ..contract.units import (
 )
 from ..reference.speech_encoder import SpeechEncoder
 from ..runtime.audio.normalise import VARIANCE_FLOOR, normalise
+from .devices import on_device
 
 Float32 = NDArray[np.float32]
 
@@ -61,18 +62,22 @@ LIVE = Hearing()
 
 
 @torch.no_grad()
-def offline_features(encoder: SpeechEncoder, samples: Float32, count: int) -> Float32:
-    """(count, D) float32: features that know the whole utterance (N,); silence follows its end."""
-    padded = _padded(normalise(samples), count)
-    features: Float32 = encoder(torch.from_numpy(padded)[None])[0].numpy()
-    return features
-
-
-@torch.no_grad()
-def heard_features(
-    encoder: SpeechEncoder, samples: Float32, count: int, hearing: Hearing
+def hear(
+    encoder: SpeechEncoder, samples: Float32, count: int, hearing: Hearing | None = None
 ) -> Float32:
-    """(count, D) float32: features as a session with this `hearing` computes them, hop by hop."""
+    """Features of one utterance as a session computes them: offline, or hop by hop.
+
+    Args:
+        samples: (N,) at 16 kHz, not normalised; silence follows their end.
+        hearing: None knows the whole utterance.
+
+    Returns:
+        (count, D) float32.
+    """
+    if hearing is None:
+        whole = _padded(normalise(samples), count)
+        features: Float32 = encoder(on_device(whole)[None])[0].cpu().numpy()
+        return features
     raw = _padded(samples, count)
     mean, deviation = running_moments(raw)
     found = np.empty((count, encoder.config.hidden), np.float32)
@@ -81,7 +86,7 @@ def heard_features(
         for hop in group:
             begin, end = hop.first * SAMPLES_PER_FEATURE, hop.end * SAMPLES_PER_FEATURE + _OVERHANG
             pieces.append((raw[begin:end] - mean[hop.end - 1]) / deviation[hop.end - 1])
-        encoded = encoder(torch.from_numpy(np.stack(pieces))).numpy()
+        encoded = encoder(on_device(np.stack(pieces))).cpu().numpy()
         for features, hop in zip(encoded, group, strict=True):
             found[hop.start : hop.last] = features[hop.start - hop.first : hop.last - hop.first]
     return found

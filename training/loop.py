@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 from ..contract.errors import BadOption, Failure
 from .files import append_row, clear_leftovers, truncate_rows
+from .progress import RESUMED
 from .ranges import NOT_NEGATIVE, POSITIVE, SHARE, check_ranges
 from .state import load_state, save_state
 
@@ -113,6 +114,8 @@ class Loop:
         self._wall_start = time.monotonic() - self.wall_s
         self._next_log = self.spent_s + config.log_every_s
         self._next_save = self.spent_s + config.save_every_s
+        if progress is not None and self.step:
+            progress(self.fraction, f"{RESUMED} step {self.step}")
 
     @property
     def spent_s(self) -> float:

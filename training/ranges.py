@@ -35,6 +35,7 @@ POSITIVE = Range(0, open_low=True)
 NOT_NEGATIVE = Range(0)
 AT_LEAST_1 = Range(1)
 SHARE = Range(0, 1)
+DECIBELS = Range(-100, 100)
 
 
 def check_ranges(config: Any, place: str = "") -> None:

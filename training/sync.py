@@ -8,7 +8,6 @@ more or less, because the expert also judges landmarks that were measured in pic
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +28,9 @@ from ..reference.sync_expert import (
     mouth_points,
     offset_and_confidence,
 )
+from .demo.speech.phones import feature_labels
+from .devices import on_device
+from .files import write_json
 from .loop import Loop, LoopConfig, Progress
 from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, Range
 from .vae_data import MotionClip, long_enough
@@ -57,7 +59,7 @@ class SyncTrainingConfig:
     largest_scale: Annotated[float, POSITIVE] = 50.0
     """Limit of the learned factor on similarities before the softmax (1 / temperature)."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(minutes=2, warmup_steps=50))
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def train_sync(
         "held_out_voice": evaluate_sync(model.expert, data.held_out_voice, config.jitter),
     }
     save_network(out / "network", model.expert, half=True)
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(out / "report.json", report)
     return report
 
 
@@ -165,10 +167,10 @@ def evaluate_sync(
     errors, confidences, true_scores, false_scores = [], [], [], []
     for clip in clips:
         noisy = clip.landmarks + noise * rng.standard_normal(clip.landmarks.shape, np.float32)
-        lips = expert.see(mouth_points(torch.from_numpy(noisy))[None])[0]
-        features, bins = torch.from_numpy(clip.features), torch.from_numpy(clip.pitch_bins)
+        lips = expert.see(mouth_points(on_device(noisy))[None])[0]
+        features, bins = on_device(clip.features), on_device(clip.pitch_bins)
         sound = expert.hear(features[None], bins[None])[0]
-        similarity = (lips @ sound.T).numpy()
+        similarity = (lips @ sound.T).cpu().numpy()
         spoken = np.flatnonzero(_spoken(clip)[: len(similarity)])
         away = spoken + rng.choice([-1, 1], len(spoken)) * rng.integers(3, REACH + 1, len(spoken))
         inside = (away >= 0) & (away < len(similarity))
@@ -194,10 +196,12 @@ def evaluate_sync(
 
 def _spoken(clip: MotionClip) -> np.ndarray:
     """(F,) whether anything is said in the window that begins at each frame."""
-    if clip.phones is None:
-        return np.ones(len(clip.landmarks), bool)
-    heard = (clip.phones > 0).reshape(-1, FEATURES_PER_FRAME).any(1)
-    return np.convolve(heard, np.ones(WINDOW))[WINDOW - 1 :][: len(heard)] > 0
+    frames = len(clip.landmarks)
+    if not clip.segments:
+        return np.ones(frames, bool)
+    phones = feature_labels(clip.segments, frames * FEATURES_PER_FRAME)
+    heard = (phones > 0).reshape(-1, FEATURES_PER_FRAME).any(1)
+    return np.convolve(heard, np.ones(WINDOW))[WINDOW - 1 :][:frames] > 0
 
 
 def _auc(positive: np.ndarray, negative: np.ndarray) -> float:
@@ -222,10 +226,10 @@ def _draw(
         features.append(clip.features[heard])
         bins.append(clip.pitch_bins[heard])
         mouths.append(clip.landmarks[first:last])
-    heard_features = torch.from_numpy(np.stack(features))
+    heard_features = on_device(np.stack(features))
     heard_features = heard_features + config.feature_noise * torch.randn_like(heard_features)
-    mouth = as_measured(mouth_points(torch.from_numpy(np.stack(mouths))), config)
-    return heard_features, torch.from_numpy(np.stack(bins)), mouth
+    mouth = as_measured(mouth_points(on_device(np.stack(mouths))), config)
+    return heard_features, on_device(np.stack(bins)), mouth
 
 
 def as_measured(mouth: Tensor, config: SyncTrainingConfig) -> Tensor:

@@ -16,9 +16,9 @@ from ..reference.speech_encoder import SpeechEncoder
 from ..runtime.audio.pitch import pitch_bins
 from .demo.performance import expression
 from .demo.speech.corpus import Utterance
-from .demo.speech.phones import feature_labels
+from .demo.speech.phones import PhoneSegment
 from .demo.speech.visemes import speech_parameters
-from .hearing import Hearing, heard_features, offline_features
+from .hearing import Hearing, hear
 from .speech_batches import AugmentationConfig, degrade, stream_of
 
 Float32 = NDArray[np.float32]
@@ -40,8 +40,8 @@ class MotionClip:
     """(2 F,) in 1…255."""
     landmarks: Float32
     """(F, 204) head space: lips and jaw only; brows and blinks are nobody's speech."""
-    phones: NDArray[np.int64] | None = None
-    """(2 F,) indices into `PHONES` at 50 Hz; None where nobody knows them."""
+    segments: tuple[PhoneSegment, ...] = ()
+    """What is said when; none where nobody knows."""
 
 
 def mouth_of(utterance: Utterance) -> Float32:
@@ -54,13 +54,16 @@ def motion_clips(
     encoder: SpeechEncoder,
     landmarks_of: LandmarksOf,
     *,
+    hearing: Hearing | None = None,
     degraded: bool = False,
     seed: int = 0,
 ) -> tuple[MotionClip, ...]:
     """A clip of every utterance; utterances shorter than four frames are left out.
 
-    With `degraded` the speech passes a room and a noisy microphone, and is heard as a live session
-    hears it, through a `Hearing` drawn anew for every utterance. The landmarks stay as they are.
+    Args:
+        hearing: how a live session hears them; None is the whole utterance at once.
+        degraded: the speech passes a room and a noisy microphone and is heard live, with another
+            `Hearing` drawn for every utterance. The landmarks stay as they are.
     """
     rng = np.random.default_rng(seed)
     stream = stream_of(utterances)
@@ -74,16 +77,15 @@ def motion_clips(
         samples = utterance.samples
         if degraded:
             samples = degrade(samples, stream, RECORDING, rng)
-            features = heard_features(encoder, samples, count, Hearing.draw(rng))
-        else:
-            features = offline_features(encoder, samples, count)
+        heard = Hearing.draw(rng) if degraded else hearing
+        features = hear(encoder, samples, count, heard)
         landmarks = landmarks_of(expression(mouth_of(utterance)[:frames], "neutral"))
         clips.append(
             MotionClip(
                 features,
                 pitch_bins(samples)[:count],
                 landmarks.reshape(frames, FLAT).astype(np.float32),
-                feature_labels(utterance.segments, count),
+                utterance.segments,
             )
         )
     return tuple(clips)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Any, get_origin, get_type_hints
 
 import pytest
 
@@ -12,6 +15,7 @@ from emogene.training.config_text import config_text
 from emogene.training.deformation import DeformationTrainingConfig
 from emogene.training.demo.recipe import DemoConfig
 from emogene.training.loop import LoopConfig
+from emogene.training.ranges import check_ranges
 
 
 def test_every_stage_is_read_back_as_it_was_written(tmp_path: Path) -> None:
@@ -24,6 +28,24 @@ def test_settings_stand_beside_what_they_mean() -> None:
     lines = config_text(LoopConfig(minutes=2.5)).splitlines()
     assert lines[0] == "minutes: 2.5  # Budget in time; None sets no limit"
     assert lines[1].startswith("steps: null  # ")
+
+
+def numbers_without_range(config: Any, place: str = "") -> Iterator[str]:
+    hints = get_type_hints(type(config), include_extras=True)
+    for field in dataclasses.fields(config):
+        value, where = getattr(config, field.name), f"{place}.{field.name}"
+        if field.name == "network":  # judged as a whole, when it is built
+            continue
+        if dataclasses.is_dataclass(value):
+            yield from numbers_without_range(value, where)
+        elif not isinstance(value, (bool, str)) and get_origin(hints[field.name]) is not Annotated:
+            yield where
+
+
+def test_every_number_says_what_it_may_be() -> None:
+    config = DemoConfig()
+    check_ranges(config)
+    assert list(numbers_without_range(config)) == []
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -66,6 +88,7 @@ def test_a_file_that_says_nothing_changes_nothing(tmp_path: Path, text: str) -> 
         ("loop: 3", r"loop: expected an object, found 3"),
         ("loop: {minutes: -1}", r"loop\.minutes: expected a number above 0, found -1"),
         ("loop: {final_rate: 2}", r"loop\.final_rate: expected a number from 0 to 1, found 2"),
+        ("jitter: -1e-3", r"jitter: expected a number of at least 0, found -0\.001"),
         ("loop: {minutes: null, steps: null}", r"loop: expected minutes, steps or both"),
     ],
 )

@@ -22,6 +22,9 @@ from .rotations import cross_matrices, exponential, nearest, similarity
 
 Float64 = NDArray[np.float64]
 
+_KNOWN_FOCAL = 1e-3
+"""Standard deviation of the logarithm of a focal length that is known."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -42,13 +45,16 @@ class CalibrationSettings:
 
     frames: int = 160
     """Most frames that take part, spread over the clip."""
-    noise: float = 0.012
-    """Expected error of a steady landmark, distances between the eyes."""
+    noise: float = 0.02
+    """Expected error of a steady landmark, distances between the eyes; a detector's errors repeat
+    from frame to frame, so that it should be set higher than landmarks jitter."""
     shape_spread: float = 0.08
     """Standard deviation of people's points around the prior face, head units."""
+    focal: float | None = None
+    """Focal length where it is known, pixels."""
     focal_guess: float = 2.0
-    """Focal length expected, in heights of the recording."""
-    focal_spread: float = 0.5
+    """Focal length expected where it is not, in heights of the recording."""
+    focal_spread: float = 0.4
     """Standard deviation of its logarithm."""
     steps: int = 40
 
@@ -111,7 +117,8 @@ class _Bundle:
     ) -> None:
         self.seen, self.prior, self.settings = seen, prior, settings
         self.centre = np.array([width / 2, height / 2])
-        self.guess = settings.focal_guess * height
+        self.guess = settings.focal or settings.focal_guess * height
+        self.focal_spread = _KNOWN_FOCAL if settings.focal else settings.focal_spread
         self.log_focal = float(np.log(self.guess))
         self.face = prior.copy()
         self.sigma = max(settings.noise * interocular(seen), 1e-3)
@@ -161,7 +168,7 @@ class _Bundle:
         r = np.linalg.norm(self._residual(face, turns, shifts, log_focal), axis=2) / self.sigma
         huber = np.where(r < 2, 0.5 * r * r, 2 * r - 2)
         shape = (face - self.prior) / self.settings.shape_spread
-        focal = (log_focal - np.log(self.guess)) / self.settings.focal_spread
+        focal = (log_focal - np.log(self.guess)) / self.focal_spread
         return float((STEADINESS * huber).sum() + 0.5 * (shape**2).sum() + 0.5 * focal**2)
 
     def _moved(
@@ -200,7 +207,7 @@ class _Bundle:
         for k in range(points):
             common[3 * k : 3 * k + 3, 3 * k : 3 * k + 3] = blocks[k]
         common[:-1, -1] = common[-1, :-1] = np.einsum("fkri,fkr->ki", wb, c).ravel()
-        common[-1, -1] = (wc * c).sum() + 1 / self.settings.focal_spread**2
+        common[-1, -1] = (wc * c).sum() + 1 / self.focal_spread**2
         common[np.arange(size - 1), np.arange(size - 1)] += 1 / self.settings.shape_spread**2
         common[np.arange(size), np.arange(size)] *= 1 + damping
 
@@ -208,7 +215,7 @@ class _Bundle:
         side = np.empty(size)
         shape = (self.face - self.prior).ravel() / self.settings.shape_spread**2
         side[:-1] = -np.einsum("fkri,fkr->ki", wb, residual).ravel() - shape
-        away = (self.log_focal - np.log(self.guess)) / self.settings.focal_spread**2
+        away = (self.log_focal - np.log(self.guess)) / self.focal_spread**2
         side[-1] = -(wc * residual).sum() - away
         solved = np.linalg.solve(pose, np.concatenate([mixed, side_pose[..., None]], 2))
         flat = mixed.reshape(-1, size)

@@ -81,7 +81,7 @@ def baked_occupancy(
             expressions a little beyond the film stay covered.
     """
     largest = np.zeros(fast.cells.shape, np.float32)
-    rest = fast.head.displacement.rest.numpy() if fast.spec.displacement else 0.0
+    rest = fast.head.displacement.rest.cpu().numpy() if fast.spec.displacement else 0.0
     with torch.no_grad():
         for _ in range(batches):
             batch = sampler.draw(rng)

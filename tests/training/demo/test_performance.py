@@ -8,8 +8,10 @@ import pytest
 from emogene.contract.emotions import EMOTIONS
 from emogene.contract.landmarks import LOWER_LIP_CENTRE, UPPER_LIP_CENTRE
 from emogene.training.demo import performance
-from emogene.training.demo.head.camera import head_motion
+from emogene.training.demo.head.camera import DISTANCE, head_motion, intrinsics, pose
+from emogene.training.demo.head.materials import MOUTH, TEETH
 from emogene.training.demo.head.parameters import INDEX, emotion_offset, vector
+from emogene.training.demo.head.raster import z_buffer
 
 AA = vector({"press": -0.6, "jaw": 0.72, "upraise": 0.2})[:8]
 CLOSED = vector({"press": 1.6, "jaw": 0.02, "lodrop": -0.1})[:8]
@@ -44,6 +46,17 @@ def test_lips_meet_for_closures_whatever_the_emotion(rig, emotion):
         spoken = rig.landmarks(performance.expression(mouth[None], "neutral"))[0]
         neutral = np.linalg.norm(spoken[UPPER_LIP_CENTRE] - spoken[LOWER_LIP_CENTRE])
         assert opening < neutral + most
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS)
+def test_closed_lips_hide_teeth_and_tongue(rig, emotion):
+    face = performance.expression(CLOSED[None], emotion)[0]
+    for yaw in (-0.3, 0.0, 0.3):
+        vertices = rig.stand(rig.deform(face), pose(yaw))
+        lens = intrinsics(256)
+        seen = z_buffer(vertices, rig.faces, 256, lens.focal, lens.cx, lens.cy, DISTANCE)[1]
+        shown = rig.material[np.unique(rig.faces[seen[seen >= 0]])]
+        assert not np.isin(shown, (TEETH, MOUTH)).any()
 
 
 def test_a_pair_differs_by_the_emotion_alone():

@@ -26,7 +26,7 @@ RIGID_NECK = 0.09  # head units below the seam of `neck_excess` that still turn 
 def mouth_line(x):
     """Height of the line between the lips."""
     t = min(abs(x) / MOUTH_HALF_WIDTH, 1.3)
-    return MOUTH_Y + 0.034 * t * t - 0.012 * max(0.0, 1.0 - (t / 0.35) ** 2)
+    return MOUTH_Y + 0.040 * t * t - 0.012 * max(0.0, 1.0 - (t / 0.35) ** 2)
 
 
 @jit
@@ -84,8 +84,8 @@ def _with_eyes(d, x, y, z):
     socket = ellipsoid(ax - EYE_X, y - EYE_Y - 0.005, z - EYE_Z - 0.20, 0.240, 0.140, 0.150)
     d = carve(d, socket, 0.12)
     d = union(d, sphere(ax - EYE_X, y - EYE_Y, z - EYE_Z, EYE_RADIUS), 0.10)
-    window = ellipsoid(ax - EYE_X, y - EYE_Y, z - EYE_Z - EYE_RADIUS, 0.182, 0.128, 0.25)
-    return carve(d, window, 0.02)
+    window = ellipsoid(ax - EYE_X, y - EYE_Y, z - EYE_Z - EYE_RADIUS, 0.178, 0.125, 0.25)
+    return carve(d, window, 0.04)
 
 
 @jit
@@ -111,7 +111,7 @@ def _with_mouth(d, x, y, z):
     crease = ellipsoid(x, y - MOUTH_Y + 0.160, z - 0.90, 0.15, 0.033, 0.06)
     d = carve(d, crease, 0.08)
     t = abs(x) / MOUTH_HALF_WIDTH
-    gap = SLIT * math.sqrt(max(0.0, 1.0 - 0.9 * t * t))
+    gap = SLIT * math.sqrt(max(0.0, 1.0 - 0.6 * t * t))  # nowhere less than the mesh can show
     slit = max(abs(y - mouth_line(x)) - gap, abs(x) - MOUTH_HALF_WIDTH, 0.50 - z)
     return carve(carve(d, slit, 0.012), mouth_cavity(x, y, z), 0.03)
 

@@ -38,7 +38,7 @@ class _Mouth:
         self.side = np.tanh(self.above / 0.004)  # 1 on the upper lip, -1 on the lower
         # The lips part as a lens does: wide in the middle, not at all at the corners, around
         # which the lower face passes into the upper over the width of a finger.
-        lens = np.clip(1 - self.across**4, 0, 1) ** 0.6
+        self.lens = lens = np.clip(1 - self.across**4, 0, 1) ** 0.6
         spread = 0.10 + 0.12 * ramp(0, 0.30, ax - MOUTH_HALF_WIDTH)
         self.upper = 0.5 + 0.5 * (lens * self.side + (1 - lens) * np.tanh(self.above / spread))
         self.lower = 1 - self.upper
@@ -70,14 +70,15 @@ def _move_mouth(shapes: dict[str, Array], points: Array, mouth: _Mouth) -> None:
         shapes[name][:, 0] = side * 0.080 * corner
         shapes[name][:, 1] = 0.110 * corner + 0.045 * cheek - 0.010 * middle + 0.10 * half * fuller
         shapes[name][:, 2] = -0.050 * corner + 0.060 * cheek + 0.010 * half * lips - 0.020 * fold
-    shapes["upraise"][:, 1] = 0.070 * mouth.upper * mouth.near(0.13, 1.05)
+    shapes["upraise"][:, 1] = 0.064 * mouth.upper * mouth.near(0.13, 1.4)
     shapes["upraise"][:, 2] = 0.015 * mouth.upper * lips
-    shapes["lodrop"][:, 1] = -0.078 * mouth.lower * mouth.near(0.15, 1.05)
+    shapes["lodrop"][:, 1] = -0.070 * mouth.lower * mouth.near(0.15, 1.4)
     # At press = 1 the two edges of the slit have just met on the mouth line.
-    gap = 1.15 * SLIT * np.sqrt(np.clip(1 - 0.9 * mouth.across**2, 0, 1))
+    gap = 1.15 * SLIT * np.sqrt(np.clip(1 - 0.6 * mouth.across**2, 0, 1))
+    gap *= ramp(1.08, 0.98, np.abs(mouth.across))
     shapes["press"][:, 1] = -mouth.side * gap * mouth.near(0.06)
     shapes["press"][:, 2] = -0.010 * lips
-    shapes["funnel"][:, 1] = mouth.side * 0.035 * mouth.near(0.11, 0.75)
+    shapes["funnel"][:, 1] = (0.023 * mouth.side - 0.010) * mouth.near(0.11) * mouth.lens
     shapes["funnel"][:, 2] = 0.085 * mouth.near(0.20, 1.0)
 
 

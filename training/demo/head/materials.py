@@ -72,10 +72,10 @@ def paint_skin(
     sockets = 0.30 * spot(ax, y, EYE_X, EYE_Y, 0.22, 0.16) * ramp(0.3, 0.6, z)
     colour = blend(colour, sockets, (0.62, 0.32, 0.245))
     on_lips = ramp(0.026, -0.002, np.minimum(upper, lower)) * ramp(0.66, 0.74, z)
-    on_lips *= ramp(MOUTH_HALF_WIDTH + 0.015, MOUTH_HALF_WIDTH - 0.035, ax)
+    on_lips *= ramp(MOUTH_HALF_WIDTH + 0.03, MOUTH_HALF_WIDTH - 0.02, ax)
     colour = blend(colour, on_lips, LIPS)
     seam = np.exp(-(((y - line) / 0.016) ** 2)) * ramp(0.6, 0.72, z)
-    seam *= ramp(MOUTH_HALF_WIDTH + 0.02, MOUTH_HALF_WIDTH - 0.06, ax)
+    seam *= ramp(MOUTH_HALF_WIDTH + 0.02, MOUTH_HALF_WIDTH - 0.04, ax)
     colour *= 1 - 0.35 * seam[:, None]
     colour = blend(colour, 0.75 * ramp(0.075, 0.0, hair), HAIR_TONE)
     front = np.flatnonzero((z > 0.3) & (np.abs(y - 0.3) < 0.3))

@@ -11,7 +11,7 @@ from .looks import noise
 from .shapes import carve, cone, ellipsoid, jit, union
 
 _PARTING = -0.30
-_BENDS = 12  # points along a lock
+_STARTS = 6  # points of a lock among which the search for the nearest one begins
 _BLEND = 0.07  # locks melt into each other over this much
 
 
@@ -21,11 +21,13 @@ def _lock(
     tip: tuple[float, float, float],
     radii: tuple[float, float, float],
 ) -> NDArray[np.float64]:
-    """A quadratic Bézier lock of hair as (segments, 8): both ends and both radii of each."""
-    t = np.linspace(0, 1, _BENDS)[:, None]
-    curve = (1 - t) ** 2 * np.array(root) + 2 * t * (1 - t) * np.array(bend) + t * t * np.array(tip)
-    radius = np.interp(t[:, 0], [0, 0.45, 1], radii)
-    return np.concatenate([curve[:-1], curve[1:], radius[:-1, None], radius[1:, None]], axis=1)
+    """A lock of hair: the (3, 4) control points x, y, z, radius of a quadratic Bézier curve.
+
+    `radii` are those at the root, half-way and at the tip.
+    """
+    first, middle, last = radii
+    control = (first, 2 * middle - 0.5 * (first + last), last)
+    return np.column_stack([np.array([root, bend, tip]), control])
 
 
 def _locks() -> NDArray[np.float64]:
@@ -47,12 +49,10 @@ def _locks() -> NDArray[np.float64]:
         root = (_PARTING - 0.05 + 0.05 * f, 0.66 + 0.12 * f, 0.73 - 0.09 * f)
         bend = (0.12 + 0.10 * f, 0.90 + 0.22 * f, 1.06 - 0.16 * f)
         tip = (0.64 + 0.03 * f, 0.42 + 0.12 * f, 0.40 - 0.11 * k)
-        locks.append(_lock(root, bend, tip, (0.055, 0.105, 0.03)))
+        locks.append(_lock(root, bend, tip, (0.055, 0.105, 0.05)))
     for f in (0.0, 1.0):
-        root, tip = (
-            (_PARTING + 0.01, 0.71 + 0.08 * f, 0.71 - 0.06 * f),
-            (-0.69, 0.40, 0.30 - 0.2 * f),
-        )
+        root = (_PARTING + 0.01, 0.71 + 0.08 * f, 0.71 - 0.06 * f)
+        tip = (-0.69, 0.40, 0.30 - 0.20 * f)
         bend = (_PARTING - 0.26, 0.90 + 0.10 * f, 0.80 - 0.10 * f)
         locks.append(_lock(root, bend, tip, (0.055, 0.09, 0.03)))
     return np.stack(locks)
@@ -60,13 +60,9 @@ def _locks() -> NDArray[np.float64]:
 
 _LOCKS = _locks()
 _MIDDLES = _LOCKS[:, :, :3].mean(1)
-_REACHES = (
-    (  # all of lock k lies within _REACHES[k] of _MIDDLES[k]
-        np.linalg.norm(_LOCKS.reshape(len(_LOCKS), -1, 8)[:, :, 3:6] - _MIDDLES[:, None], axis=2)
-        + _LOCKS[:, :, 6:].max(2)
-    ).max(1)
-    + 0.1
-)
+_REACHES = (  # all of lock k lies within _REACHES[k] of _MIDDLES[k], as its control points do
+    np.linalg.norm(_LOCKS[:, :, :3] - _MIDDLES[:, None], axis=2) + _LOCKS[:, :, 3]
+).max(1)
 
 
 @jit
@@ -81,15 +77,50 @@ def _hairline(x, z):
 
 
 @jit
+def _on_lock(k, t):
+    """(x, y, z, radius) of lock `k` at `t` in 0 … 1."""
+    a, b, c = _LOCKS[k, 0], _LOCKS[k, 1], _LOCKS[k, 2]
+    u, v, w = (1 - t) * (1 - t), 2 * t * (1 - t), t * t
+    return (
+        u * a[0] + v * b[0] + w * c[0],
+        u * a[1] + v * b[1] + w * c[1],
+        u * a[2] + v * b[2] + w * c[2],
+        u * a[3] + v * b[3] + w * c[3],
+    )
+
+
+@jit
+def _along_lock(k, t):
+    """(dx, dy, dz) / dt of lock `k` at `t`."""
+    a, b, c = _LOCKS[k, 0], _LOCKS[k, 1], _LOCKS[k, 2]
+    u, v = 2 * (1 - t), 2 * t
+    return (
+        u * (b[0] - a[0]) + v * (c[0] - b[0]),
+        u * (b[1] - a[1]) + v * (c[1] - b[1]),
+        u * (b[2] - a[2]) + v * (c[2] - b[2]),
+    )
+
+
+@jit
 def _to_lock(k, x, y, z):
-    """Distance to lock `k`, and the number of its nearest segment."""
-    nearest, at = 1e9, 0
-    for s in range(_LOCKS.shape[1]):
-        q = _LOCKS[k, s]
-        d = cone(x, y, z, q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7])
+    """Distance to lock `k`, and where along it its nearest point lies: 0 root … 1 tip."""
+    nearest, t = 1e9, 0.0
+    for s in range(_STARTS):
+        px, py, pz, _ = _on_lock(k, s / (_STARTS - 1.0))
+        d = (x - px) ** 2 + (y - py) ** 2 + (z - pz) ** 2
         if d < nearest:
-            nearest, at = d, s
-    return nearest, at
+            nearest, t = d, s / (_STARTS - 1.0)
+    a, b, c = _LOCKS[k, 0], _LOCKS[k, 1], _LOCKS[k, 2]
+    for _ in range(3):  # Newton's steps to where the curve runs across the line of sight
+        px, py, pz, _ = _on_lock(k, t)
+        dx, dy, dz = _along_lock(k, t)
+        slope = dx * dx + dy * dy + dz * dz
+        slope += 2 * (px - x) * (a[0] - 2 * b[0] + c[0]) + 2 * (py - y) * (a[1] - 2 * b[1] + c[1])
+        slope += 2 * (pz - z) * (a[2] - 2 * b[2] + c[2])
+        across = (px - x) * dx + (py - y) * dy + (pz - z) * dz
+        t = min(1.0, max(0.0, t - across / max(slope, 0.05)))
+    px, py, pz, radius = _on_lock(k, t)
+    return math.sqrt((x - px) ** 2 + (y - py) ** 2 + (z - pz) ** 2) - radius, t
 
 
 @jit
@@ -130,28 +161,22 @@ def hair_flow(points):
         weight, shade = 0.03, 0.03 * (noise(math.atan2(x, z) * 9.0, 4.0) - 0.5)
         dx, dy, dz = 0.0, -0.03 if x > 0.0 else 0.03, 0.0
         for k in range(_LOCKS.shape[0]):
-            d, s = _to_lock(k, x, y, z)
-            w = math.exp(-max(0.0, d + 0.02) / 0.035)
-            q, first, last = _LOCKS[k, s], _LOCKS[k, 0], _LOCKS[k, -1]
-            ux, uy, uz = first[3] - first[0], first[4] - first[1], first[5] - first[2]
-            vx, vy, vz = last[3] - last[0], last[4] - last[1], last[5] - last[2]
-            # The tangent of a quadratic Bézier curve runs evenly from its first to its last.
-            ax, ay, az = q[3] - q[0], q[4] - q[1], q[5] - q[2]
-            t = ((x - q[0]) * ax + (y - q[1]) * ay + (z - q[2]) * az) / (
-                ax * ax + ay * ay + az * az
-            )
-            t = (s + min(1.0, max(0.0, t)) - 0.5) / (_LOCKS.shape[1] - 1)
-            ax, ay, az = ux + t * (vx - ux), uy + t * (vy - uy), uz + t * (vz - uz)
+            d, t = _to_lock(k, x, y, z)
+            w = math.exp(-max(0.0, d + 0.02) / 0.05)
+            ax, ay, az = _along_lock(k, t)
             length = math.sqrt(ax * ax + ay * ay + az * az)
             ax, ay, az = ax / length, ay / length, az / length
             # Around the lock, from the normal of the plane that its curve lies in.
+            ux, uy, uz = _along_lock(k, 0.0)
+            vx, vy, vz = _along_lock(k, 1.0)
             nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
             length = math.sqrt(nx * nx + ny * ny + nz * nz)
             nx, ny, nz = nx / length, ny / length, nz / length
             bx, by, bz = ny * az - nz * ay, nz * ax - nx * az, nx * ay - ny * ax
             outward = 1.0 if bx * x + by * (y - 0.2) + bz * z > 0.0 else -1.0
             bx, by, bz = outward * bx, outward * by, outward * bz
-            ox, oy, oz = x - q[0], y - q[1], z - q[2]
+            px, py, pz, _ = _on_lock(k, t)
+            ox, oy, oz = x - px, y - py, z - pz
             around = math.atan2(ox * nx + oy * ny + oz * nz, ox * bx + oy * by + oz * bz)
             strand = noise(3.4 * around + 17.0 * k, 1.5 * t + 3.0 * k) - 0.5
             shade += w * strand

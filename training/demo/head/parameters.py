@@ -77,14 +77,14 @@ EMOTION_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         },
         "disgust": _symmetric(
             sneer=1.15, upraise=0.40, press=0.1, browIn=-0.45, browOut=0.05, squeeze=0.5,
-            squint=0.80, smile=-0.50, lid=-0.26, lodrop=0.10, wide=0.2,
+            squint=0.80, smile=-0.50, lid=-0.20, lodrop=0.10, wide=0.2,
         ),
         "fear": _symmetric(
             browIn=1.0, browOut=0.10, squeeze=0.7, lid=0.32, squint=0.05, wide=0.60, smile=-0.45,
-            lodrop=0.45, jaw=0.12, press=-0.1,
+            lodrop=0.45, jaw=0.12, press=-0.2, upraise=0.25,
         ),
         "happy": _symmetric(
-            smile=0.90, squint=0.45, browOut=0.20, browIn=0.10, upraise=0.35, wide=0.20, lid=-0.06,
+            smile=0.90, squint=0.45, browOut=0.20, browIn=0.10, upraise=0.35, wide=0.20, lid=0.05,
             jaw=0.12, press=-0.5, lodrop=0.15,
         ),
         "neutral": {},
@@ -93,7 +93,8 @@ EMOTION_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
             wide=0.05,
         ),
         "surprise": _symmetric(
-            browIn=0.95, browOut=1.0, lid=0.34, squint=-0.20, jaw=0.42, wide=-0.35, press=-0.4,
+            browIn=0.95, browOut=1.0, lid=0.34, squint=-0.20, jaw=0.52, wide=-0.40, press=-0.5,
+            upraise=0.15,
         ),
     }
 )  # fmt: skip

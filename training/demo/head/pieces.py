@@ -117,7 +117,7 @@ def brow_line() -> Array:
 def brow_width() -> Array:
     """(BROW_LENGTH,) half of a brow's width along its line, head units."""
     t = np.linspace(0, 1, BROW_LENGTH)
-    return np.interp(t, [0, 0.06, 0.18, 0.40, 0.75, 1], [0.006, 0.030, 0.041, 0.042, 0.027, 0.003])
+    return np.interp(t, [0, 0.06, 0.18, 0.40, 0.75, 1], [0.005, 0.026, 0.039, 0.043, 0.028, 0.003])
 
 
 def make_brow(side: str, brow: Array) -> Piece:
@@ -135,7 +135,7 @@ def make_brow(side: str, brow: Array) -> Piece:
         + normal[:, None] * (0.32 * width[:, None] * arched + 0.001)[..., None]
     )
     # Dark along the middle, towards the rim and the ends as the skin that is stained around it.
-    dark = materials.ramp(0.0, 0.75, arched) * materials.ramp(-0.10, 0.18, t)[:, None]
+    dark = materials.ramp(0.0, 0.75, arched) * materials.ramp(-0.16, 0.10, t)[:, None]
     dark = dark * (1 - 0.30 * materials.ramp(0.6, 1, t)[:, None])
     stain = materials.BROW_STAIN * materials.ramp(1.7, 0.5, 1.0)
     skin, hair = np.array(materials.SKIN_TONE), np.array(materials.BROW_TONE)
@@ -159,7 +159,7 @@ def make_teeth(upper: bool) -> Piece:
     along, high = 97, 13
     u, v = np.linspace(-1, 1, along)[:, None], np.linspace(0, 1, high)[None, :]
     gap = np.exp(-5 * np.abs(np.sin(4 * np.pi * u)))
-    half_width, (top, edge) = (0.252, (0.120, -0.016)) if upper else (0.230, (-0.160, -0.052))
+    half_width, (top, edge) = (0.262, (0.120, -0.016)) if upper else (0.235, (-0.160, -0.052))
     x = half_width * np.sin(1.40 * u) + 0 * v
     y = MOUTH_Y + top + (edge - top) * v + 0.010 * u**2 * (1 if upper else -1)
     y = y + (0.008 if upper else -0.004) * gap * materials.ramp(0.7, 1.0, v)
@@ -168,7 +168,7 @@ def make_teeth(upper: bool) -> Piece:
     ivory, gum = np.array(materials.TOOTH), np.array(materials.GUM)
     colour = gum + materials.ramp(0.02, 0.22, v + 0 * u)[..., None] * (ivory - gum)
     colour = colour * (1 - 0.17 * gap * materials.ramp(0.15, 0.4, v))[..., None]
-    depth = materials.ramp(1.02, 0.35, np.abs(u)) + 0 * v  # into the corners of the mouth
+    depth = materials.ramp(1.0, 0.40, np.abs(u)) + 0 * v  # into the corners of the mouth
     colour = materials.CAVITY + depth[..., None] * (colour - materials.CAVITY)
     return patch(
         "upperTeeth" if upper else "lowerTeeth",

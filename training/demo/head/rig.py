@@ -25,6 +25,7 @@ from .parameters import INDEX
 from .pieces import Piece, all_pieces, brow_width
 from .sculpture import VOXEL, Sculpture
 from .shapes import jit
+from .surface import smoothed
 
 _TORSO_FOLLOWS = 0.35  # share of the head's shift
 _CREASE = {"smileL": 0.30, "smileR": 0.30, "sneer": 0.25, "squeeze": 0.45}  # depth of shade at 1
@@ -39,8 +40,9 @@ def _sculpted_pieces(sculpture: Sculpture) -> list[Piece]:
     )
     light = materials.soften_skin(skin.vertices, skin.occlusion, skin.shadow)
     pieces = [Piece("skin", skin.vertices, skin.faces, colour, material, *light)]
+    strands = smoothed(hair_flow(hair.vertices)[1], hair.faces, 2)
     looks = (
-        ("hair", hair, materials.paint_hair(hair_flow(hair.vertices)[1]), materials.HAIR),
+        ("hair", hair, materials.paint_hair(strands), materials.HAIR),
         ("torso", torso, np.asarray(materials.JUMPER), materials.CLOTH),
     )
     for name, surface, tone, number in looks:
@@ -94,7 +96,8 @@ class HeadRig:
         self.texture = self.neutral.copy()
         for side in eyes.SIDES:
             self.texture[self.parts["eye" + side]] = self._eye_directions
-        self.texture[self.parts["hair"]] = hair_flow(sculpture.hair.vertices)[0]
+        hair = sculpture.hair
+        self.texture[self.parts["hair"]] = smoothed(hair_flow(hair.vertices)[0], hair.faces, 24)
         skin = sculpture.skin.vertices
         self._jaw = jaw_weight(skin)
         self._follows_head = np.ones(len(self.neutral), np.float32)
@@ -163,13 +166,10 @@ class HeadRig:
         """
         q = np.asarray(parameters, np.float32)
         occlusion = self.occlusion.copy()
-        drawn = sum(
-            np.float32(_CREASE[name])
-            * np.float32(np.tanh(max(0.0, float(q[INDEX[name]]))))
-            * crease
-            for name, crease in self._folds.items()
-        )
-        occlusion[self.parts["skin"]] *= np.exp(-drawn)
+        skin = self.parts["skin"]
+        for name, crease in self._folds.items():
+            drawn = _CREASE[name] * np.tanh(max(0.0, float(q[INDEX[name]])))
+            occlusion[skin] *= 1 - np.float32(drawn) * crease
         funnelled = np.clip(q[INDEX["funnel"]], 0.0, 1.0)
         for name in ("upperTeeth", "lowerTeeth"):
             occlusion[self.parts[name]] *= 1.0 - 0.5 * funnelled

@@ -90,7 +90,7 @@ def _highlight(material, gloss, power, n, v, key, ndk, ndh, lit, x, y, z):
         h = _unit(key[0] + v[0], key[1] + v[1], key[2] + v[2])
         along = _dot(t[0], t[1], t[2], h[0], h[1], h[2])
         across = math.sqrt(max(0.0, 1 - along * along))
-        return (0.045 * across**16 + 0.04 * across**5) * lit * max(0.0, ndk + 0.35)
+        return (0.035 * across**20 + 0.05 * across**6) * lit * max(0.0, ndk + 0.35)
     return gloss * ndh**power * lit if gloss > 0.0 and ndh > 0.7 else 0.0
 
 
