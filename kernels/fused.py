@@ -237,7 +237,7 @@ def unsupported(field: FieldSpec, torso: TorsoSpec | None = None) -> list[str]:
     if said:
         return said
     networks = [network for _, network in _networks(field, torso)]
-    grids = [*field.grids, *([torso.grid] if torso else [])]
+    grids = [*field.grids, *field.surface, *([torso.grid] if torso else [])]
     said += [f"network {n.name!r} is wider than {MAX_WIDTH}" for n in networks if _too_wide(n)]
     said += [
         f"network {n.name!r} has more than {MAX_LAYERS} layers"
@@ -245,8 +245,8 @@ def unsupported(field: FieldSpec, torso: TorsoSpec | None = None) -> list[str]:
         if len(n.widths) - 1 > MAX_LAYERS
     ]
     said += [f"grid {g.name!r} has over {MAX_LEVELS} levels" for g in grids if _too_deep(g)]
-    if len(field.grids) > MAX_GRIDS:
-        said.append(f"it has more than {MAX_GRIDS} grids")
+    if max(len(field.grids), len(field.surface)) > MAX_GRIDS:
+        said.append(f"it reads more than {MAX_GRIDS} grids a sample or a ray")
     return said
 
 

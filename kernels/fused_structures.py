@@ -48,6 +48,8 @@ class HeadStructure(ctypes.Structure):
         ("box", native.Box),
         ("grids", _I32),
         ("grid", _P),
+        ("surfaces", _I32),
+        ("surface", _P),
         ("nodes", _P),
         ("landmarks", _I32),
         ("regulariser", _F32),
@@ -123,8 +125,8 @@ def field_structure(field: FieldSpec, weights: Weights) -> Held:
     bits = np.ascontiguousarray(_tensor(weights, OCCUPANCY, (-(-(side**3) // 8),), np.uint8))
     occupancy = Occupancy.from_bits(bits, side, field.bounds_min, field.bounds_max)
     head.box = native.Box.of(field.bounds_min, field.bounds_max)
-    grids = (_ReadGrid * len(field.grids))(*(_grid(g, weights, held) for g in field.grids))
-    head.grids, head.grid = len(field.grids), ctypes.addressof(grids)
+    head.grids, head.grid = _grids(field.grids, weights, held)
+    head.surfaces, head.surface = _grids(field.surface, weights, held)
     if field.displacement is not None:
         nodes = NodesStructure.of(field.displacement.resolution, field.bounds_min, field.bounds_max)
         rest = _floats(weights, REST, (LANDMARKS, 3))
@@ -146,7 +148,7 @@ def field_structure(field: FieldSpec, weights: Weights) -> Held:
     march = field.march
     head.step, head.phase, head.min_near = march.step, march.phase, march.min_near
     head.max_samples = march.max_samples
-    return Held(head, [*held, grids, occupancy])
+    return Held(head, [*held, occupancy])
 
 
 def torso_structure(torso: TorsoSpec, weights: Weights) -> Held:
@@ -194,6 +196,13 @@ def _mlp(network: MlpSpec, weights: Weights, held: list[Any]) -> MlpStructure:
     held += [widths, *pointers.values()]
     at_weights, at_biases = (ctypes.addressof(p) for p in pointers.values())
     return MlpStructure(layers, ctypes.addressof(widths), at_weights, at_biases)
+
+
+def _grids(grids: tuple[GridSpec, ...], weights: Weights, held: list[Any]) -> tuple[int, int]:
+    """How many, and where their structures lie."""
+    array = (_ReadGrid * len(grids))(*(_grid(grid, weights, held) for grid in grids))
+    held.append(array)
+    return len(grids), ctypes.addressof(array)
 
 
 def _grid(grid: GridSpec, weights: Weights, held: list[Any]) -> _ReadGrid:

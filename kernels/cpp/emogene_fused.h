@@ -38,6 +38,8 @@ typedef struct {
     emogene_box box;
     int32_t grids;
     const emogene_read_grid* grid;
+    int32_t surfaces; /* grids read once a ray */
+    const emogene_read_grid* surface;
     const emogene_nodes* nodes; /* NULL: no displacement */
     int32_t landmarks;
     float regulariser;

@@ -12,6 +12,7 @@ from ...contract.camera import Intrinsics
 from ...contract.field import (
     DENSITY_EXPONENT_LIMIT,
     RAY_FEATURE_EPSILON,
+    RAY_LEAST_OPACITY,
     FieldSpec,
     GridSpec,
     MlpSpec,
@@ -59,11 +60,10 @@ class FusedField:
         pool: ThreadPool | None = None,
     ) -> FusedImage:
         """As `emogene.kernels.fused.FusedField.render`."""
-        directions, samples = self._march(inputs.pose, inputs.camera)
+        origin, directions, samples = self._march(inputs.pose, inputs.camera)
         state = self._composite(inputs, directions, samples, transmittance)
-        head = np.concatenate(
-            [self._shade(inputs, directions, state), state.opacity[:, None]], axis=1
-        )
+        colours = self._shade(inputs, origin, directions, state)
+        head = np.concatenate([colours, state.opacity[:, None]], axis=1)
         size, made = inputs.camera.size, None
         if background is not None:
             torso = self._torso_pixels(inputs, head, torso_transmittance)
@@ -78,15 +78,15 @@ class FusedField:
     ) -> tuple[Int32, Float32]:
         """As `emogene.kernels.fused.FusedField.samples`."""
         size, most = camera.size, self._field.march.max_samples
-        _, found = self._march(pose, camera)
+        _, _, found = self._march(pose, camera)
         counts = np.diff(found.offsets)
         distances = np.zeros((size * size, most), np.float32)
         place = np.arange(len(found)) - found.offsets[found.rays]
         distances[found.rays, place] = found.distances
         return counts.reshape(size, size), distances.reshape(size, size, most)
 
-    def _march(self, pose: Float32, camera: Intrinsics) -> tuple[Float32, Samples]:
-        """Directions (N, 3) of all pixels' rays, and all their samples."""
+    def _march(self, pose: Float32, camera: Intrinsics) -> tuple[Float32, Float32, Samples]:
+        """Origin (3,) and directions (N, 3) of all pixels' rays, and all their samples."""
         field = self._field
         pixels = np.arange(camera.size**2, dtype=np.int32)
         origins, directions = rays.camera_rays(pose, camera, pixels)
@@ -96,7 +96,7 @@ class FusedField:
         state = MarchState.start(len(pixels))
         state.cursor[~(far > near)] = -1
         found = traversal.march(origins, directions, near, far, self._occupancy, field.march, state)
-        return directions, found
+        return origins, directions, found
 
     def _composite(
         self, inputs: FrameInputs, directions: Float32, samples: Samples, threshold: float
@@ -108,6 +108,8 @@ class FusedField:
         values = raw[:, 1:]
         if field.colour_at == "sample":
             values = self._colour(inputs, directions[samples.rays], values)
+        if field.surface:
+            values = np.concatenate([values, samples.distances[:, None]], axis=1)
         state = CompositeState.start(len(directions), values.shape[1])
         compositing.composite(
             sigmas, values, samples.offsets, field.march.step, state, threshold=threshold
@@ -117,45 +119,62 @@ class FusedField:
     def _features(self, inputs: FrameInputs, positions: Float32) -> Float32:
         """What the density network is given, (S, feature_width)."""
         field = self._field
-        moved = np.zeros_like(positions)
-        if field.displacement is not None:
-            assert inputs.landmarks is not None
-            bounds = (field.bounds_min, field.bounds_max)
-            baked = displacement.bake_displacement(
-                field.displacement,
-                self._weights[REST],
-                self._weights[FALLOFF],
-                inputs.landmarks.reshape(1, -1, 3),
-                *bounds,
-            )
-            moved = displacement.read_displacement(baked, positions, *bounds)
+        moved = self._moved(inputs, positions)
         parts: list[Float32] = []
         for grid in field.grids:
             if grid.read_at == "ambient":
                 assert field.ambient is not None
                 raw = self._network(inputs, field.ambient, parts[0])
                 at = (np.tanh(raw) + np.float32(1.0)) * np.float32(0.5)
+                parts.append(self._encode(grid, at))
             else:
-                by = moved if grid.read_at == "displaced" else None
-                at = grids.unit_coordinates(
-                    positions, field.bounds_min, field.bounds_max, displacement=by
-                )
-            parts.append(self._encode(grid, at))
+                parts.append(self._read(grid, positions, moved))
         if field.displacement_gain:
             parts.append(moved * np.float32(field.displacement_gain))
         return np.concatenate(parts, axis=1)
 
-    def _shade(self, inputs: FrameInputs, directions: Float32, state: CompositeState) -> Float32:
+    def _moved(self, inputs: FrameInputs, positions: Float32) -> Float32:
+        """Displacement (S, 3) of positions (S, 3)."""
+        field = self._field
+        if field.displacement is None:
+            return np.zeros_like(positions)
+        assert inputs.landmarks is not None
+        bounds = (field.bounds_min, field.bounds_max)
+        baked = displacement.bake_displacement(
+            field.displacement,
+            self._weights[REST],
+            self._weights[FALLOFF],
+            inputs.landmarks.reshape(1, -1, 3),
+            *bounds,
+        )
+        return displacement.read_displacement(baked, positions, *bounds)
+
+    def _read(self, grid: GridSpec, positions: Float32, moved: Float32) -> Float32:
+        field = self._field
+        by = moved if grid.read_at == "displaced" else None
+        at = grids.unit_coordinates(positions, field.bounds_min, field.bounds_max, displacement=by)
+        return self._encode(grid, at)
+
+    def _shade(
+        self, inputs: FrameInputs, origin: Float32, directions: Float32, state: CompositeState
+    ) -> Float32:
         """Premultiplied colour of every ray, (N, 3)."""
-        if self._field.colour_at == "sample":
+        field = self._field
+        if field.colour_at == "sample":
             return state.channels
         opacity = state.opacity[:, None]
-        mean = state.channels / (opacity + np.float32(RAY_FEATURE_EPSILON))
-        return self._colour(inputs, directions, mean) * opacity
+        geometry = state.channels[:, : field.geometry_width]
+        parts = [geometry / (opacity + np.float32(RAY_FEATURE_EPSILON))]
+        if field.surface:
+            depth = state.channels[:, -1:] / np.maximum(opacity, np.float32(RAY_LEAST_OPACITY))
+            at = origin + depth * directions
+            moved = self._moved(inputs, at)
+            parts += [self._read(grid, at, moved) for grid in field.surface]
+        return self._colour(inputs, directions, np.concatenate(parts, axis=1)) * opacity
 
-    def _colour(self, inputs: FrameInputs, directions: Float32, geometry: Float32) -> Float32:
+    def _colour(self, inputs: FrameInputs, directions: Float32, features: Float32) -> Float32:
         seen = harmonics.spherical_harmonics(directions, self._field.directions)
-        rows = np.concatenate([seen, geometry], axis=1)
+        rows = np.concatenate([seen, features], axis=1)
         return _sigmoid(self._network(inputs, self._field.colour, rows))
 
     def _torso_pixels(self, inputs: FrameInputs, head: Float32, threshold: float) -> Float32:

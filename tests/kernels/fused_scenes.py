@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,18 @@ def fields() -> dict[str, FieldSpec]:
             displacement_gain=4.0,
             density_shift=2.0,
         ),
+        "surface": FieldSpec(
+            bounds_min=low,
+            bounds_max=high,
+            grids=(inner,),
+            surface=(skin, dataclasses.replace(inner, name="looks")),
+            density=MlpSpec("density", 6 + 3, (16,), 9),
+            colour=MlpSpec("colour", 9 + 8 + 10 + 6, (32,), 3),
+            march=MARCH,
+            displacement=DisplacementSpec((8, 8, 8), 0.1),
+            displacement_gain=2.0,
+            density_shift=2.0,
+        ),
         "authors": FieldSpec(
             bounds_min=low,
             bounds_max=high,
@@ -118,7 +131,7 @@ def scene(kind: str, *, cells: np.ndarray | None = None, camera: Intrinsics = CA
         REST: rng.normal(0, 0.4, (LANDMARKS, 3)),
         FALLOFF: 1 / (2 * rng.uniform(0.05, 0.2, LANDMARKS) ** 2),
     }
-    for grid in (*field.grids, TORSO.grid):
+    for grid in (*field.grids, *field.surface, TORSO.grid):
         weights[table_name(grid)] = rng.uniform(-1, 1, (grid.entries, grid.features))
     for network in networks:
         for name, shape in network_tensors(network).items():

@@ -77,6 +77,8 @@ struct HeadModel {
     Vec3 low, high, per_unit;
     int32_t grids;
     PackedGrid grid[kMostGrids];
+    int32_t surfaces;                   // grids read once a ray
+    PackedGrid surface[kMostGrids];
     bool displaced, ambient, ray_colour;
     float displacement_gain;
     PackedNodes nodes;

@@ -231,6 +231,13 @@ void pack_head(emogene_fused& f, const emogene_head& from) {
         head.grid[i] = packed_grid(f, from.grid[i]);
         head.features += grid_width(head.grid[i]);
     }
+    require(from.surfaces >= 0 && from.surfaces <= kMostGrids, "surface grids of a field");
+    head.surfaces = from.surfaces;
+    int32_t colour_inputs = from.directions * from.directions;
+    for (int32_t i = 0; i < from.surfaces; ++i) {
+        head.surface[i] = packed_grid(f, from.surface[i]);
+        colour_inputs += grid_width(head.surface[i]);
+    }
     head.displaced = from.nodes != nullptr;
     head.displacement_gain = head.displaced ? from.displacement_gain : 0.0f;
     if (head.displacement_gain != 0.0f) head.features += 3;
@@ -244,8 +251,9 @@ void pack_head(emogene_fused& f, const emogene_head& from) {
     head.directions = from.directions;
     head.ray_colour = from.colour_once_a_ray != 0;
     require(head.features == from.density.widths[0], "features of a field");
-    require(head.directions * head.directions + head.geometry == from.colour.widths[0],
+    require(colour_inputs + head.geometry == from.colour.widths[0],
             "inputs of the colour network");
+    require(head.surfaces == 0 || head.ray_colour, "surface grids without a colour once a ray");
     pack_occupancy(f, from.occupancy);
     head.step = from.step;
     head.phase = from.phase;

@@ -51,11 +51,11 @@ inline void lay_out(const Model& model, HeadRows& h, TorsoRows& t, RowSource& me
     const TorsoModel& torso = model.torso;
     lay_out_rays(h.live, composited_rows(head), memory);
     lay_out_rays(h.ended, composited_rows(head), memory);
-    float** const positions[] = {&h.samples.x, &h.samples.y, &h.samples.z};
+    float** const positions[] = {&h.samples.x, &h.samples.y, &h.samples.z, &h.samples.t};
     for (float** row : positions) *row = memory.take(kSampleStride);
     h.samples.raw = memory.take(in_blocks(1 + head.geometry) * kSampleStride);
     const int64_t features = head.features + kNeuronsMost;   // and the ambient coordinate's block
-    const int64_t colour_inputs = head.directions * head.directions + head.geometry;
+    const int64_t colour_inputs = head.colour.layer[0].inputs;
     h.features = memory.take((features > colour_inputs ? features : colour_inputs) * kChunkStride);
     h.colours = memory.take(in_blocks(3) * kSampleStride);
     if (!torso.there) return;
