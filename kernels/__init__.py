@@ -83,9 +83,9 @@ instructions
     compiled(), available() -> names of instruction sets, from the plainest to the best
     chosen(name=None) -> the one used: `name`, what EMOGENE_CPU says, or the best available
 
-The fused renderer (``cpp/fused``) is written once over a class of vectors (``lanes_*.h``) and
-compiled for every instruction set; only the marching has to agree with the other operations bit by
-bit, so fused multiply-adds stand in the rest of it, spelled out. Its API is ``cpp/emogene_fused.h``.
+The fused renderer (``cpp/fused``, its ABI in ``cpp/emogene_fused.h``) is written once over a class
+of vectors (``lanes_*.h``) and compiled for every instruction set. Only its marching has to agree
+with the other operations bit by bit: in the rest of it fused multiply-adds are spelled out.
 
 A frame in rounds::
 
