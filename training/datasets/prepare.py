@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ...contract.errors import BadInput
+from ...contract.errors import BadInput, BadOutput
 from ...contract.landmarks import FLAT
 from ...contract.units import FEATURES_PER_FRAME
 from ..files import write_atomically
 from ..progress import Report as ReportProgress
-from .clips import CLIPS, ClipEntry, write_manifest, write_shard
+from .clips import CLIPS, ClipEntry, entries_of, write_manifest, write_shard
 from .crop import still_square
 from .cutting import cut
 from .detector import GivenLandmarks, MediaPipe
@@ -79,7 +79,9 @@ class Report:
 def prepare(
     sources: Sequence[Source], data: Path, plan: Preparation, progress: ReportProgress
 ) -> tuple[list[ClipEntry], Report]:
-    """Prepare `sources` into the folder `data`; returns its clips and the report.
+    """Prepare `sources` into the folder `data`; returns all its clips and this run's report.
+
+    Clips of identities that are not among `sources` stay, if their features are the encoder's.
 
     Raises:
         BadInput: no recording could be used, and the first one's reason is named; or no film can
@@ -91,20 +93,22 @@ def prepare(
     ordered = sorted(sources, key=lambda source: (source.group, source.name))
     with ExitStack() as stack:
         workshop = _Workshop(data, plan, progress, len(ordered), stack)
+        covered: set[str] = set()
         try:
             for _, group in groupby(ordered, lambda source: source.group):
                 workshop.take_in(list(group))
+            covered = {source.identity for source in ordered}
         finally:
-            workshop.write_down()
+            entries = workshop.write_down(covered)
     if not workshop.entries:
         reasons = workshop.report.skipped
         more = f"; all {len(reasons)} recordings were left out" if len(reasons) > 1 else ""
         raise BadInput(f"{reasons[0]['reason']}{more} (see {data / REPORT})")
-    workshop.clear()
+    _remove_others(data, entries)
     progress(plan.kind, 1.0, "")
     if workshop.no_film is not None:
         raise workshop.no_film
-    return workshop.entries, workshop.report
+    return entries, workshop.report
 
 
 class _Workshop:
@@ -169,25 +173,33 @@ class _Workshop:
                 self.no_film = error
                 self.report.film = {"error": str(error)}
 
-    def write_down(self) -> None:
-        """Write manifest and report of all that is done."""
-        trained = {entry.identity for entry in self.entries if entry.split == "training"}
-        held_out = {entry.identity for entry in self.entries if entry.split == "held_out"}
-        about = {
-            "kind": self.plan.kind,
-            "encoder": self.steps.encoder.description,
-            "held_out_identities": sorted(held_out - trained),
-        }
-        write_manifest(self.data, self.entries, about)
+    def write_down(self, covered: set[str]) -> list[ClipEntry]:
+        """Write manifest and report of what is done; returns the manifest's clips.
+
+        Of earlier runs the clips stay that this one did not reach, unless their identity is
+        `covered`: all its recordings were looked at. Without any clip the manifest is left alone.
+        """
+        encoder = self.steps.encoder.description
+        reached = {entry.source for entry in self.entries}
+        reached |= {skipped["source"] for skipped in self.report.skipped}
+        earlier = [
+            entry
+            for entry in entries_of(self.data, encoder)
+            if entry.source not in reached and entry.identity not in covered
+        ]
+        entries = [*self.entries, *earlier]
+        if entries:
+            trained = {entry.identity for entry in entries if entry.split == "training"}
+            held_out = {entry.identity for entry in entries if entry.split == "held_out"}
+            about = {
+                "kind": self.plan.kind,
+                "encoder": encoder,
+                "held_out_identities": sorted(held_out - trained),
+            }
+            write_manifest(self.data, entries, about)
         plain = json.dumps(asdict(self.report), indent=1)
         write_atomically(self.data / REPORT, plain.encode())
-
-    def clear(self) -> None:
-        """Remove the shards of earlier runs that the manifest no longer names."""
-        kept = {entry.file for entry in self.entries}
-        for shard in (self.data / CLIPS).glob("*.safetensors"):
-            if f"{CLIPS}/{shard.name}" not in kept:
-                shard.unlink()
+        return entries
 
     def _tell(self, source: Source, part: float) -> None:
         share = (self._done + part) / self._count
@@ -197,6 +209,8 @@ class _Workshop:
         """What `step` gives; None, and a line in the report, when the recording is at fault."""
         try:
             return step()
+        except BadOutput:
+            raise  # a full disk is not the recording's fault
         except BadInput as error:
             self._skip(source, error)
             return None
@@ -264,9 +278,8 @@ class _Workshop:
             # Identities are held out for what is learned of many; a field learns of this one.
             sources = list(recordings_apart(sources))
         plan, store = self.plan, self.steps.store
-        takes = choose_frames(
-            [(s, track) for s, (_, track) in zip(sources, tracked, strict=True)], plan.film_frames
-        )
+        tracks = [(s, track) for s, (_, track) in zip(sources, tracked, strict=True)]
+        takes = choose_frames(tracks, plan.film_frames, plan.shortest_s)
         points = np.concatenate([seen.sighting.points[track.valid] for seen, track in tracked])
         points = points[np.isfinite(points).all((1, 2))]
         square = still_square(points, *sizes.pop())
@@ -280,6 +293,7 @@ class _Workshop:
                 for mask, source in zip(masks, sources, strict=True)
             ],
             frames=plan.film_frames,
+            shortest=plan.shortest_s,
             size=plan.size,
         )
         self.report.film = {
@@ -289,3 +303,11 @@ class _Workshop:
                 self.persons, plan.size, key, self._progress,
             ),
         }  # fmt: skip
+
+
+def _remove_others(data: Path, entries: Sequence[ClipEntry]) -> None:
+    """Remove the shards of earlier runs that the manifest no longer names."""
+    kept = {entry.file for entry in entries}
+    for shard in (data / CLIPS).glob("*.safetensors"):
+        if f"{CLIPS}/{shard.name}" not in kept:
+            shard.unlink()
