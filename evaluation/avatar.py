@@ -67,6 +67,8 @@ def evaluate_avatar(
     """
     figures: dict[str, float | bool] = {"engine_megabytes": subject.megabytes}
     left_out: dict[str, str] = {}
+    # A file that is no Inception is refused now, not after minutes.
+    distance = None if inception is None else InceptionDistance(inception)
     told("held-out speech and film")
     film = material.film
     spoken = Spoken(subject, material, material.corpus.held_out)
@@ -85,11 +87,10 @@ def evaluate_avatar(
     for row in rows:
         if row.name == FULL:
             figures |= {f"whole_path.{name}": value for name, value in row.figures.items()}
-    if inception is None:
+    if distance is None:
         left_out["fid"] = MISSING
     else:
         told("FID")
-        distance = InceptionDistance(inception)
         distance.add((np.asarray(image) for image in film.images), real=True)
         distance.add(next(row.pictures for row in rows if row.name == FULL), real=False)
         figures["fid"] = distance.value()

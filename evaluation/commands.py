@@ -187,11 +187,12 @@ def tables(
     config = _material(frames, size, minutes)
     material = Material(config)
     with _told() as told:
-        others = judged_methods(methods, inception, told)
+        expert = sync_expert or SHIPPED
+        others = judged_methods(
+            methods, told, inception=inception, expert=expert, engine_dir=engine_dir
+        )
         with Subject(engine_dir, threads) as subject:
-            found = evaluate_avatar(
-                subject, material, told, inception=inception, expert=sync_expert or SHIPPED
-            )
+            found = evaluate_avatar(subject, material, told, inception=inception, expert=expert)
             name = subject.name
     write_tables(output, name, found, others, material)
     if page is not None:

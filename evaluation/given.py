@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract.data import Condition
 from ..contract.measure import psnr
-from ..runtime.render.renderer import Renderer
 from ..runtime.render.wavefront import HeadImage
 from ..training.fields.evaluate import HeadPicture, score_frame
 from ..training.fields.film import Film
@@ -36,7 +34,6 @@ def rendered_from_truth(
         flicker, flicker.film: see `images.flicker`, over the film's takes.
     """
     film, size = material.film, material.film.camera.size
-    renderer = subject.renderer(size)
     box = film.head_box()
     pictures: list[Picture] = []
     rows = []
@@ -44,9 +41,9 @@ def rendered_from_truth(
         shown = slice(take.start, take.start + RUN)
         conditions = subject.given(film.landmarks[shown])
         for k, frame in enumerate(range(take.start, take.start + RUN)):
-            head, picture = _render(renderer, conditions[k], film.poses[frame])
-            pictures.append(picture)
-            rows.append(_figures(film, frame, box, head, picture))
+            given = conditions[k], film.poses[frame], size
+            pictures.append(subject.picture(*given))
+            rows.append(_figures(film, frame, box, subject.head(*given), pictures[-1]))
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     return pictures, means | flicker_of(pictures, film)
 
@@ -62,13 +59,6 @@ def flicker_of(pictures: list[Picture], film: Film) -> dict[str, float]:
         return {}
     ours, theirs = np.mean(pairs, axis=0)
     return {"flicker": float(ours), "flicker.film": float(theirs)}
-
-
-def _render(
-    renderer: Renderer, condition: Condition, pose: NDArray[np.float32]
-) -> tuple[HeadImage, Picture]:
-    head = renderer.head.render(condition, pose, renderer.camera)
-    return head, renderer.over_torso(head, condition, pose).image
 
 
 def _figures(

@@ -3,6 +3,7 @@ so what a film was made from is kept beside it."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..training.demo.speech.corpus import Corpus, Utterance
 from ..training.demo.speech.phones import PHONE_INDEX, PHONES, PhoneSegment
+from ..training.files import write_atomically
 
 _SETS = ("training", "held_out", "held_out_voice")
 _KINDS = ("samples", "lengths", "segments", "counts", "texts", "voices")
@@ -22,9 +24,9 @@ def save_corpus(path: Path, corpus: Corpus) -> None:
         for kind, array in _packed(getattr(corpus, name)).items():
             arrays[f"{name}.{kind}"] = array
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.stem + ".partial.npz")
-    np.savez(partial, **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
+    data = io.BytesIO()
+    np.savez(data, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, data.getvalue())  # two runs at once do not meet
 
 
 def load_corpus(path: Path) -> Corpus:

@@ -25,7 +25,9 @@ from ..runtime.motion.step import Moment
 from ..runtime.poses.idle import build_idle_track
 from ..runtime.poses.walk import PoseWalk
 from ..runtime.profiles import OFFLINE
-from ..runtime.render.renderer import Renderer
+from ..runtime.render.choice import WAVEFRONT
+from ..runtime.render.renderer import WavefrontRenderer
+from ..runtime.render.wavefront import HeadImage
 from ..runtime.speech.features import UtteranceFeatures
 from ..runtime.speech.landmarks import SpeechNetworks, UtteranceLandmarks
 from ..runtime.utterance import Performance, Utterance
@@ -49,6 +51,8 @@ class Subject:
         count = threads or available_threads()
         self._loaded = load_engine_directory(path, count)
         self._avatar = Avatar(self._loaded, count)
+        # Users' pictures may be painted in one piece; the head by itself is not.
+        self._in_rounds = Avatar(self._loaded, count, WAVEFRONT)
         runners, manifest = self._loaded.runners, self._loaded.manifest
         self._speech = SpeechNetworks(
             runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], manifest.latent_width
@@ -63,6 +67,7 @@ class Subject:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._in_rounds.close()
         self._avatar.close()
 
     @property
@@ -133,13 +138,15 @@ class Subject:
         walk = PoseWalk(poses, build_idle_track(poses, idle, "tolerant", seed))
         return np.stack([walk.step(k, bool(quiet)).matrix for k, quiet in enumerate(silent)])
 
-    def renderer(self, size: int) -> Renderer:
-        """What paints, at ``size`` pixels."""
-        return self._avatar.renderer(size)
-
     def picture(self, condition: Condition, pose: Float32, size: int) -> NDArray[np.uint8]:
-        """(size, size, 3) uint8: one frame."""
-        return self.renderer(size).render(condition, pose).image
+        """(size, size, 3) uint8: one frame, painted as a session's."""
+        return self._avatar.renderer(size).render(condition, pose).image
+
+    def head(self, condition: Condition, pose: Float32, size: int) -> HeadImage:
+        """The head of a frame by itself, at ``size`` pixels."""
+        renderer = self._in_rounds.renderer(size)
+        assert isinstance(renderer, WavefrontRenderer)
+        return renderer.head.render(condition, pose, renderer.camera)
 
     def _pipeline(self, *without: type) -> MotionPipeline:
         spec = self._loaded.manifest.motion

@@ -62,13 +62,19 @@ def read_methods(arguments: Sequence[str]) -> dict[str, VideoTask]:
 
 
 def judged_methods(
-    tasks: Mapping[str, VideoTask], inception: Path | None, told: Told
+    tasks: Mapping[str, VideoTask],
+    told: Told,
+    *,
+    inception: Path | None,
+    expert: Path,
+    engine_dir: Path | None,
 ) -> dict[str, Figures]:
-    """The figures of other methods' videos."""
+    """The figures of other methods' videos, by the judges of the table's other rows."""
     judged: dict[str, Figures] = {}
     for name, task in tasks.items():
         told(f"{name}: {task.video}")
-        judged[name], _ = evaluate_video(replace(task, inception=inception))
+        judges = replace(task, inception=inception, expert=expert, engine_dir=engine_dir)
+        judged[name], _ = evaluate_video(judges)
     return judged
 
 

@@ -88,7 +88,7 @@ def _pictures(
 ) -> None:
     """Everything that is measured on pictures alone, in one pass over both files."""
     distance = InceptionDistance(task.inception) if task.inception else None
-    scores, trembles, faces = [], [], []
+    scores, trembles, logits = [], [], []
     waves: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
     recent: deque[tuple[Picture, Picture]] = deque(maxlen=3)
     size = (reference.width, reference.height)
@@ -100,7 +100,7 @@ def _pictures(
             trembles.append(flicker(*zip(*recent, strict=True)))
         for kept, picture in zip(waves, (shown, truth), strict=True):
             kept.append(dct_features([picture])[0])
-        faces.append(small_pictures([shown, truth]))
+        logits.append(by_small_pictures(small_pictures([shown, truth])))
         if distance is not None:
             distance.add([shown], real=False)
             distance.add([truth], real=True)
@@ -118,9 +118,8 @@ def _pictures(
         left_out["fid"] = MISSING
     else:
         figures["fid"] = distance.value()
-    shown_faces, true_faces = torch.stack(faces, 1)
-    named = (by_small_pictures(x) for x in (shown_faces, true_faces))
-    named_figures(task, "pixels", *named, figures, left_out)
+    ours, theirs = torch.stack(logits, 1)
+    named_figures(task, "pixels", ours, theirs, figures, left_out)
 
 
 def _pairs(video: Video, reference: Video) -> Iterator[tuple[Picture, Picture]]:

@@ -12,6 +12,7 @@ from ..contract.errors import BadCheckpoint, BadInput, Unavailable
 from ..contract.landmarks import LANDMARKS
 from ..contract.units import FRAMES_PER_SECOND
 from ..runtime.audio.load import load
+from ..training.datasets.array_file import UnreadableArray, read_array
 from ..training.datasets.detector import MediaPipe
 from ..training.lips import mouth_opening
 from .footage import Video
@@ -48,10 +49,9 @@ def read_landmarks(path: Path) -> Points:
         BadInput: there is no such file or array.
     """
     try:
-        with np.load(path, allow_pickle=False) as saved:
-            points = np.asarray(saved["landmarks"], np.float32)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise _no_landmarks(path, str(error) or type(error).__name__) from None
+        points = np.asarray(read_array(path, "landmarks"), np.float32)
+    except (UnreadableArray, ValueError, TypeError) as error:
+        raise _no_landmarks(path, str(error)) from None
     if points.ndim != 3 or points.shape[1:] != (LANDMARKS, 2):
         raise _no_landmarks(path, f"shape {points.shape}")
     return points

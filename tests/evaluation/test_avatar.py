@@ -11,14 +11,23 @@ import pytest
 
 from emogene.contract.emotions import EMOTIONS, NEUTRAL
 from emogene.contract.errors import BadInput
+from emogene.evaluation import tables
 from emogene.evaluation.avatar import Evaluation, evaluate_avatar
 from emogene.evaluation.material import Material
 from emogene.evaluation.phones import fit_readout
 from emogene.evaluation.rows import FULL, MUTE, NEUTRAL_ONLY, TRUE
 from emogene.evaluation.subject import Subject
 from emogene.evaluation.sync import SHORTEST, SyncJudge
-from emogene.evaluation.tables import BEGIN, END, write_page, write_tables
+from emogene.evaluation.tables import (
+    BEGIN,
+    END,
+    judged_methods,
+    read_methods,
+    write_page,
+    write_tables,
+)
 from emogene.evaluation.targets import TARGETS, verdicts
+from emogene.evaluation.video_task import VideoTask
 from emogene.reference.checkpoint import save_network
 from emogene.reference.sync_expert import SyncExpert, SyncExpertConfig
 from emogene.training.demo.speech.phones import feature_labels
@@ -118,6 +127,39 @@ def test_sync_expert_is_believed_only_if_it_finds_true_faces(
     save_network(tmp_path / "other", SyncExpert(SyncExpertConfig(features=width + 1, hidden=8)))
     with pytest.raises(BadInput, match="emogene-train sync"):
         SyncJudge(subject.features, tmp_path / "other")
+
+
+def test_a_file_that_is_no_inception_is_refused_before_the_work(
+    subject: Subject, material: Material, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    with pytest.raises(BadInput, match=r"none\.pt: expected a TorchScript network"):
+        evaluate_avatar(subject, material, said.append, inception=tmp_path / "none.pt")
+    assert not said
+
+
+def test_other_methods_are_judged_by_the_judges_of_the_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[VideoTask] = []
+
+    def judge(task: VideoTask) -> tuple[dict[str, float], dict[str, str]]:
+        asked.append(task)
+        return {"psnr": 30.0}, {}
+
+    monkeypatch.setattr(tables, "evaluate_video", judge)
+    judged = judged_methods(
+        read_methods(["A=a.mp4:true.mp4"]),
+        lambda said: None,
+        inception=tmp_path / "i.pt",
+        expert=tmp_path / "expert",
+        engine_dir=tmp_path / "e",
+    )
+    assert judged == {"A": {"psnr": 30.0}}
+    (task,) = asked
+    assert (task.video, task.reference) == (Path("a.mp4"), Path("true.mp4"))
+    judges = (task.inception, task.expert, task.engine_dir)
+    assert judges == (tmp_path / "i.pt", tmp_path / "expert", tmp_path / "e")
 
 
 def test_tables_are_written_and_put_into_a_page(

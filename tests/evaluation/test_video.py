@@ -119,6 +119,9 @@ def test_what_does_not_belong_together_is_refused(task: VideoTask, folder: Path)
         evaluate_video(replace(task, reference_landmarks=None))
     with pytest.raises(BadInput, match=r"flat\.npz: expected an \.npz file with an array"):
         evaluate_video(replace(task, landmarks=folder / "flat.npz"))
+    (folder / "damaged.npz").write_bytes(b"PK\x03\x04 and nothing more")
+    with pytest.raises(BadInput, match=r"damaged\.npz: expected an \.npz file with an array"):
+        evaluate_video(replace(task, landmarks=folder / "damaged.npz"))
     with pytest.raises(BadOption, match="did you mean 'happy'"):
         evaluate_video(replace(task, emotion="hapy"))
 

@@ -37,7 +37,12 @@ from safetensors.numpy import save as save_tensors
 from ...contract.emotions import EMOTIONS, MAX_INTENSITY
 from ...contract.errors import BadInput
 from ...contract.landmarks import FLAT
-from ...contract.units import FEATURES_PER_FRAME, FIRST_PITCH_BIN, LAST_PITCH_BIN
+from ...contract.units import (
+    FEATURES_PER_FRAME,
+    FIRST_PITCH_BIN,
+    FRAMES_PER_LATENT,
+    LAST_PITCH_BIN,
+)
 from ..files import write_atomically
 
 Float32 = NDArray[np.float32]
@@ -239,12 +244,13 @@ def _checked_entry(plain: Mapping[str, Any]) -> ClipEntry:
     """One clip of the manifest; raises ValueError, KeyError or TypeError."""
     entry = ClipEntry(**{field.name: plain[field.name] for field in fields(ClipEntry)})
     good = (
-        isinstance(entry.file, str)
+        all(isinstance(x, str) for x in (entry.file, entry.sha256, entry.identity, entry.source))
         # A manifest from elsewhere must not lead outside its folder.
         and not Path(entry.file).is_absolute()
         and ".." not in Path(entry.file).parts
         and isinstance(entry.frames, int)
         and entry.frames > 0
+        and entry.frames % FRAMES_PER_LATENT == 0
         and isinstance(entry.width, int)
         and entry.width > 0
         and entry.emotion in EMOTIONS

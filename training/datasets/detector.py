@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -17,9 +16,11 @@ from numpy.typing import NDArray
 from ...contract.errors import BadInput, Failure
 from ...contract.landmarks import LANDMARKS
 from . import mediapipe_tool as protocol
+from .array_file import UnreadableArray, array_names, read_array
 from .generic_face import GENERIC_FACE, STEADINESS
 from .ibug import MESH_POINTS, ibug_points
 from .rotations import similarity
+from .store import sha256_of
 from .tool_environment import tool_python
 
 Float32 = NDArray[np.float32]
@@ -30,9 +31,6 @@ MOST_FACES = 4
 
 _MESHES = 200
 """Most frames whose meshes are averaged."""
-
-_LARGEST_ARRAY = 1 << 28
-"""Bytes of landmarks of one recording: two hours in double precision are 196 million."""
 
 _OVERLAP = 0.2
 """Share of the union that the same face covers in two frames, at least."""
@@ -103,8 +101,9 @@ class MediaPipe:
             assert self._process.stdin is not None and self._process.stdout is not None
             with contextlib.suppress(BrokenPipeError):  # it may have died with bytes unread
                 self._process.stdin.close()
-            self._process.wait()
+            # Before waiting: it may be in the middle of an answer that nobody reads any more.
             self._process.stdout.close()
+            self._process.wait()
             self._process = None
         self._said.close()
 
@@ -193,18 +192,15 @@ class GivenLandmarks:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            data = path.read_bytes()
-            self._arrays = np.load(path, allow_pickle=False)
-            names = self._arrays.files
-        except (OSError, ValueError, AttributeError) as error:
+            self._names = array_names(path)
+        except UnreadableArray as error:
             raise BadInput(
                 str(path),
                 expected="an .npz file of landmarks",
-                found=str(error) or type(error).__name__,
+                found=str(error),
                 remedy="write it with numpy.savez, an array (F, 68, 2) for each video",
             ) from None
-        self._names = set(names)
-        self.identity = f"given-{hashlib.sha256(data).hexdigest()}"
+        self.identity = f"given-{sha256_of(path)}"
 
     def watch(self, name: str, frames: Iterable[Image]) -> Sighting:
         """The landmarks brought for `name`; as many frames as the recording has."""
@@ -217,13 +213,10 @@ class GivenLandmarks:
                 found=f"none among {len(self._names)}",
                 remedy="name each array as the video's path below the folder",
             )
-        size = self._arrays.zip.getinfo(f"{name}.npy").file_size
-        if size > _LARGEST_ARRAY:  # a few compressed bytes may stand for gigabytes
-            raise BadInput(thing, expected=f"at most {_LARGEST_ARRAY} bytes", found=f"{size}")
         try:
-            points = np.asarray(self._arrays[name], np.float32)
-        except (ValueError, OSError) as error:
-            raise BadInput(thing, expected="an array", found=str(error)) from None
+            points = np.asarray(read_array(self._path, name), np.float32)
+        except (UnreadableArray, ValueError, TypeError) as error:
+            raise BadInput(thing, expected="an array of numbers", found=str(error)) from None
         if points.shape != (count, LANDMARKS, 2):
             raise BadInput(
                 thing,

@@ -63,14 +63,20 @@ class Store:
                 return str(known["sha256"])
         except (OSError, ValueError, KeyError, TypeError):
             pass
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+        digest = sha256_of(path)
         note.parent.mkdir(parents=True, exist_ok=True)
-        plain = {"facts": facts, "sha256": digest.hexdigest()}
+        plain = {"facts": facts, "sha256": digest}
         write_atomically(note, json.dumps(plain).encode())
-        return digest.hexdigest()
+        return digest
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file of any size."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _read(path: Path, key: str) -> Arrays | None:

@@ -122,11 +122,21 @@ def _missing(plain: dict[str, Any]) -> None:
     del plain["clips"][0]["frames"]
 
 
+def _half_a_latent(plain: dict[str, Any]) -> None:
+    plain["clips"][0]["frames"] = FRAMES - 2
+
+
+def _hash(plain: dict[str, Any]) -> None:
+    plain["clips"][0]["sha256"] = 5
+
+
 def _format(plain: dict[str, Any]) -> None:
     plain["format"] = 99
 
 
-@pytest.mark.parametrize("spoil", [_outside, _absolute, _emotion, _missing, _format])
+@pytest.mark.parametrize(
+    "spoil", [_outside, _absolute, _emotion, _missing, _half_a_latent, _hash, _format]
+)
 def test_a_manifest_that_cannot_be_is_refused(
     data: Path, spoil: Callable[[dict[str, Any]], None]
 ) -> None:
