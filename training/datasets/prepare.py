@@ -122,6 +122,7 @@ class _Workshop:
         self.report = Report()
         self.no_film: BadInput | None = None
         self._progress, self._count, self._done = progress, count, 0
+        self._skipped: set[tuple[str, str]] = set()  # identity and name
         self._stack = stack
         self._tool: MediaPipe | None = None
         # What is missing must be told before the work, not after it.
@@ -180,12 +181,15 @@ class _Workshop:
         `covered`: all its recordings were looked at. Without any clip the manifest is left alone.
         """
         encoder = self.steps.encoder.description
-        reached = {entry.source for entry in self.entries}
-        reached |= {skipped["source"] for skipped in self.report.skipped}
+        # Two people's videos may have one name; one video may have been given another person's.
+        reached = {(entry.identity, entry.source) for entry in self.entries} | self._skipped
+        files = {entry.file for entry in self.entries}
         earlier = [
             entry
             for entry in entries_of(self.data, encoder)
-            if entry.source not in reached and entry.identity not in covered
+            if (entry.identity, entry.source) not in reached
+            and entry.file not in files
+            and entry.identity not in covered
         ]
         entries = [*self.entries, *earlier]
         if entries:
@@ -216,6 +220,7 @@ class _Workshop:
             return None
 
     def _skip(self, source: Source, error: BadInput) -> None:
+        self._skipped.add((source.identity, source.name))
         self.report.skipped.append({"source": source.name, "reason": str(error)})
 
     def _clips(self, seen: Watched, head: Head) -> HeadTrack:

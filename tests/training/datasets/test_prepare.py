@@ -212,6 +212,18 @@ class TestOneVideo:
             Path(entry.file).name for entry in after
         }
 
+    def test_another_person_s_video_of_that_name_joins(self, videos: Videos) -> None:
+        sound = voice(WORDS[2], FRAMES)
+        write_video(videos.folder / "other/me.mp4", blank(FRAMES), sound=sound)
+        other = ("--no-film", "--identity", "Anna")
+        assert videos.prepare(*other, source="other/me.mp4") == 0
+        entries = read_manifest(videos.data)
+        assert sorted(e.identity for e in entries) == ["Anna", "Anna", "me", "me"]
+        assert len(open_clips(videos.data, "training")) == 2
+        # The same video under another name is still one.
+        assert videos.prepare("--no-film", "--identity", "Bert") == 0
+        assert {e.identity for e in read_manifest(videos.data)} == {"Anna", "Bert"}
+
     def test_a_changed_video_is_noticed(self, videos: Videos) -> None:
         write_video(videos.folder / "me.mp4", blank(60), sound=voice(WORDS[2], 60))
         write_video(videos.folder / "mask.mp4", person(60))
@@ -299,9 +311,10 @@ class TestMistakes:
         np.savez(videos.folder / "landmarks.npz", you=seen(50, 0))
         assert videos.prepare() == 2
         assert "an array of that name" in self.said(capsys)
-        (videos.folder / "landmarks.npz").write_text("no")
-        assert videos.prepare() == 2
-        assert "an .npz file of landmarks" in self.said(capsys)
+        for damaged in (b"no", b"", b"PK\x03\x04 and nothing more"):
+            (videos.folder / "landmarks.npz").write_bytes(damaged)
+            assert videos.prepare() == 2
+            assert "an .npz file of landmarks" in self.said(capsys)
 
     def test_landmarks_with_pickled_objects_are_not_loaded(self, videos: Videos, capsys) -> None:
         np.savez(videos.folder / "landmarks.npz", **{"me.mp4": np.array([{}], object)})
