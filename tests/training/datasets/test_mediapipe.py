@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from emogene.contract.errors import Failure, Unavailable
 from emogene.contract.units import SAMPLES_PER_FRAME
 from emogene.runtime.command_line import exit_code
 from emogene.training.commands import app
+from emogene.training.datasets import detector
+from emogene.training.datasets import mediapipe_tool as protocol
 from emogene.training.datasets.detector import MediaPipe, choose_face
 from emogene.training.datasets.generic_face import interocular
 from emogene.training.datasets.ibug import IBUG_FROM_MESH, MESH_POINTS
@@ -150,6 +153,24 @@ def test_a_process_that_dies_is_told_of(tool: Path) -> None:
         process.wait()
         with pytest.raises(Failure, match="prepare tool"):
             detector.person(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_an_answer_that_nobody_reads_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talker = tmp_path / "talker.py"
+    talker.write_text(
+        "import sys\n"
+        f"sys.stdout.buffer.write({protocol.GREETING!r} + bytes(2_000_000))\n"  # fills every pipe
+    )
+    monkeypatch.setattr(detector, "tool_python", lambda: sys.executable)
+    monkeypatch.setattr(protocol, "__file__", str(talker))
+    mediapipe = MediaPipe()
+    mediapipe._start()
+    closing = threading.Thread(target=mediapipe.close, daemon=True)
+    closing.start()
+    closing.join(20.0)
+    assert not closing.is_alive()
 
 
 def test_without_the_environment_the_command_is_named(
