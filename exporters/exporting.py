@@ -27,6 +27,9 @@ from .weights import weights_bytes
 
 STAGES_FOLDER = "stages"
 
+FEATURES = ("field", "motion", "torso")
+"""What a reader of any directory must know."""
+
 Started = Callable[[str, float, int], None]
 """Told what begins, how much is done, and how much there is."""
 
@@ -177,6 +180,8 @@ def _manifest(
         checkpoint=checkpoint_hash(checkpoints),
         tools=tool_versions(),
         licence=_in_words(avatar.licence),
+        super_resolution=avatar.super_resolution is not None,
+        requires=FEATURES + (("super_resolution",) if avatar.super_resolution else ()),
     )
 
 

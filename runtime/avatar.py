@@ -227,6 +227,13 @@ class Avatar:
             raise BadOption(
                 "size", expected=f"a whole number of pixels from 1 to {MAX_SIZE}", found=str(size)
             )
+        if self.manifest.super_resolution and size % stages.ENLARGEMENT:
+            raise BadOption(
+                "size",
+                expected=f"a multiple of {stages.ENLARGEMENT} pixels",
+                found=str(size),
+                remedy="this avatar's pictures are enlarged by a network",
+            )
         with self._lock:
             if self._closed:
                 raise SessionMisuse(
@@ -274,6 +281,7 @@ class Avatar:
             transmittance,
             lambda: WavefrontHead(manifest.field, weights, networks, transmittance, self._pool),
         )
+        rendered = size // stages.ENLARGEMENT if manifest.super_resolution else size
         torso = Torso(
             manifest.torso,
             weights,
@@ -281,16 +289,18 @@ class Avatar:
                 condition=runners[stages.TORSO_CONDITION],
                 deform=runners[stages.TORSO_DEFORM],
                 colour=runners[stages.TORSO_COLOUR],
+                head=runners.get(stages.TORSO_HEAD),
             ),
-            size,
+            rendered,
             self._pool,
         )
         return Renderer(
             head,
             torso,
-            resized(weights[BACKGROUND], size),
+            resized(weights[BACKGROUND], rendered),
             manifest.camera.scaled(size),
             self._pool,
+            runners.get(stages.SUPER_RESOLUTION),
         )
 
 

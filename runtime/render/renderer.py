@@ -11,6 +11,8 @@ from ...contract.camera import Intrinsics
 from ...contract.data import Condition, Float32
 from ...kernels import image
 from ...kernels.threads import ThreadPool
+from ..backends.protocol import Runner
+from .enlarge import composited, enlarge
 from .torso import Torso
 from .wavefront import WavefrontHead
 
@@ -33,9 +35,10 @@ class Renderer:
 
     Args:
         head, torso: the two fields.
-        background: (size, size, 3) uint8 RGB.
+        background: (size, size, 3) uint8 RGB, at the size the fields are rendered at.
         camera: at the size of the picture.
         pool: threads of the kernels.
+        super_resolution: makes twice as large what the fields gave; None leaves it as it is.
     """
 
     def __init__(
@@ -45,16 +48,23 @@ class Renderer:
         background: NDArray[np.uint8],
         camera: Intrinsics,
         pool: ThreadPool,
+        super_resolution: Runner | None = None,
     ) -> None:
         self._head, self._torso, self._pool = head, torso, pool
+        self._super_resolution = super_resolution
+        self._field_camera = camera.scaled(background.shape[0])
         self._behind = np.ascontiguousarray(background.reshape(-1, 3))
         self.background = background
         self.camera = camera
 
     def render(self, condition: Condition, pose: Float32) -> Picture:
         """One picture of one frame's condition (F = 1) and pose (3, 4)."""
-        head = self._head.render(condition, pose, self.camera)
+        head = self._head.render(condition, pose, self._field_camera)
         torso = self._torso.render(condition, pose, head)
+        samples_per_ray = head.samples / max(1, head.rays)
+        if self._super_resolution is not None:
+            small = composited(head, torso, self._behind)
+            return Picture(enlarge(self._super_resolution, small), samples_per_ray)
         blended = image.blend(head.colour, head.opacity, torso, self._behind, pool=self._pool)
         size = self.camera.size
-        return Picture(blended.reshape(size, size, 3), head.samples / max(1, head.rays))
+        return Picture(blended.reshape(size, size, 3), samples_per_ray)

@@ -130,7 +130,7 @@ class WavefrontHead:
         return HeadImage(colour, opacity, samples, hit)
 
     def _prepare(self, condition: Condition) -> _Frame:
-        biases = self._networks.condition.run({"windows": condition.windows})
+        biases = self._networks.condition.run(condition.stage_inputs)
         spec, baked = self._spec, None
         if spec.displacement is not None:
             baked = displacement.bake_displacement(
@@ -151,7 +151,7 @@ class WavefrontHead:
         """Composite all rays; also how many samples each took."""
         spec, pool = self._spec, self._pool
         near, far = box.box_interval(
-            origins, directions, spec.bounds_min, spec.bounds_max, spec.march.min_near, pool=pool
+            origins, directions, *spec.entry_box, spec.march.min_near, pool=pool
         )
         per_ray = spec.colour_at == "ray"
         state = MarchState.start(len(directions))
