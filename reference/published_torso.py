@@ -92,7 +92,7 @@ class PublishedTorsoCondition(nn.Module):
         else:
             seen = self._jaw(rotation, position, landmarks)
         code = encode_frequencies(seen, self.config.octaves, base=1.0)
-        code = torch.cat((code, self.individual.expand(len(code), -1)), dim=1)
+        code = torch.cat((code, self.individual.expand(code.shape[0], -1)), dim=1)
         return {bias_name(name): code @ columns.T for name, columns in self.columns.items()}
 
     def _jaw(self, rotation: Tensor, position: Tensor, landmarks: Tensor) -> Tensor:

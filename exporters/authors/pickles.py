@@ -133,6 +133,11 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """How protocol 2 writes no bytes at all."""
+    return b""
+
+
 SCALAR_NAMES = tuple(f"numpy.{core}.multiarray.scalar" for core in ("core", "_core"))
 """What rebuilds a numpy number, by its old and its new place."""
 
@@ -140,6 +145,7 @@ _STAND_INS: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): PickledArray,
     ("numpy", "dtype"): PickledDtype,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
     **{
         (f"numpy.{core}.multiarray", name): stand_in
         for core in ("core", "_core")

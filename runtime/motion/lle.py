@@ -37,7 +37,8 @@ class Lle:
         """The projection of one frame, (204,) → (204,)."""
         distance = np.square(self._database - x).sum(axis=1)
         nearest = np.argsort(distance, kind="stable")[: self._count]
-        first, others = self._database[nearest[0]], self._database[nearest[1:]]
+        first: Float64 = self._database[nearest[0]]
+        others: Float64 = self._database[nearest[1:]]
         if not len(others):
             return first
         edges = (others - first).T

@@ -34,4 +34,6 @@ def enlarge(network: Runner, picture: Float32) -> NDArray[np.uint8]:
     planes = np.ascontiguousarray(picture.reshape(side, side, 3).transpose(2, 0, 1))[None]
     large = network.run({"picture": planes})["enlarged"][0].transpose(1, 2, 0)
     assert large.shape == (ENLARGEMENT * side, ENLARGEMENT * side, 3)
-    return (np.nan_to_num(large) * 255 + np.float32(0.5)).clip(0, 255).astype(np.uint8)
+    scaled = np.nan_to_num(large) * np.float32(255) + np.float32(0.5)
+    rounded: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    return rounded

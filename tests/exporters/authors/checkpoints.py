@@ -77,11 +77,9 @@ class Folders:
         return [word for option, path in named.items() for word in (option, str(path))]
 
 
-def write_folders(
-    root: Path, settings: Mapping[str, Any] = SETTINGS, motion: int = 64, pitch: bool = True
-) -> Folders:
-    """A whole set of one person in a new folder."""
-    folders = Folders(
+def folders_in(root: Path) -> Folders:
+    """Where `write_folders` puts everything."""
+    return Folders(
         root / "audio2motion_vae",
         root / "lm_deformation",
         root / "person_head",
@@ -90,6 +88,14 @@ def write_folders(
         root / "BFM",
         root / "hubert",
     )
+
+
+def write_folders(
+    root: Path, settings: Mapping[str, Any] = SETTINGS, motion: int = 64, pitch: bool = True
+) -> Folders:
+    """A whole set of one person in a new folder."""
+    root.mkdir(parents=True, exist_ok=True)
+    folders = folders_in(root)
     config = authors_audio_to_motion(motion, features=FEATURES, pitch=pitch)
     write_run(folders.a2m, random_model(audio_to_motion_shapes(config)), {"use_flow": True})
     regressor = LandmarkDeformation(DeformationConfig()).state_dict()

@@ -1,0 +1,414 @@
+"""From published folders to frames: every number against the published equations in float64."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.io import loadmat
+from scipy.spatial.transform import Rotation
+
+import emogene
+from emogene.contract.data import Condition
+from emogene.contract.emotions import EMOTIONS, emotion_index
+from emogene.contract.errors import BadCheckpoint, BadOption
+from emogene.exporters.authors.assemble import import_avatar
+from emogene.exporters.authors.dataset import load_dataset, smoothed
+from emogene.exporters.authors.face_model import IBUG_FROM_MEDIAPIPE
+from emogene.exporters.commands import app
+from emogene.exporters.exporting import compare_stages
+from emogene.reference.avatar import ReferenceAvatar
+from emogene.reference.frame import render_torso
+from emogene.reference.volume_rendering import camera_rays, render_rays
+from emogene.runtime.command_line import exit_code
+from emogene.runtime.motion.pipeline import MotionPipeline
+from emogene.runtime.motion.step import Moment
+from emogene.runtime.render.enlarge import composited
+from emogene.runtime.render.wavefront import HeadImage
+from tests.speech import spoken
+
+from .checkpoints import (
+    FEATURES,
+    PICTURE,
+    SETTINGS,
+    Folders,
+    dataset_fields,
+    torso_model,
+    write_dataset,
+    write_folders,
+    write_hubert,
+    write_run,
+)
+from .conftest import sources_of
+
+Float64 = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What the published inference has loaded, as float64 arrays."""
+
+    fields: dict[str, Any]
+    mean: Float64
+    identity: Float64
+    expression: Float64
+
+    def displacement(self, identity: Float64, expression: Float64) -> Float64:
+        """Of frames, times 10: (F, 204)."""
+        moved = identity @ self.identity.T + expression @ self.expression.T
+        return moved.reshape(len(identity), -1) * 10
+
+
+@pytest.fixture(scope="module")
+def published(folders: Folders) -> Published:
+    model = loadmat(folders.bfm / "BFM_model_front.mat")
+    keys = np.load(folders.bfm / "index_mp468_from_mesh35709.npy")[list(IBUG_FROM_MEDIAPIPE)]
+    mean = model["meanshape"].reshape(-1, 3)
+    return Published(
+        dataset_fields(),
+        (mean - mean.mean(0))[keys].reshape(204),
+        model["idBase"].reshape(-1, 3, 80)[keys].reshape(204, 80),
+        model["exBase"].reshape(-1, 3, 64)[keys].reshape(204, 64),
+    )
+
+
+def test_coefficients_become_landmarks(imported: ReferenceAvatar, published: Published) -> None:
+    expression = np.random.default_rng(5).normal(0, 0.5, (7, 64))
+    found = imported.audio_to_motion.folding(torch.from_numpy(expression).float())
+    identity = np.repeat(published.fields["id"][:1].astype(np.float64), 7, axis=0)
+    expected = published.mean + published.displacement(identity, expression) / 10
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+class TorchDeformation:
+    """The deformation stage, by the reference."""
+
+    backend, inputs, outputs = "test", (), ()
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        self._network = avatar.deformation
+
+    def run(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        with torch.no_grad():
+            made = self._network(*(torch.from_numpy(values[n]) for n in ("neutral", "emotion")))
+        return {"delta": made.numpy()}
+
+
+def test_motion_equals_the_published_processing(
+    imported: ReferenceAvatar, published: Published, folders: Folders
+) -> None:
+    """Displacement → deformation → projection → blink → normalised → clamped, as published."""
+    fields, frames = published.fields, 120
+    rng = np.random.default_rng(6)
+    base = np.repeat(fields["id"][:1].astype(np.float64), frames, axis=0)
+    lm = published.displacement(base, rng.normal(0, 0.5, (frames, 64)))
+    spoken_by_us = (published.mean + lm / 10).astype(np.float32)
+
+    checkpoint = torch.load(next(folders.lm_deform.glob("*.ckpt")), weights_only=False)
+    w = {k: v.double().numpy() for k, v in checkpoint["state_dict"]["model"].items()}
+    embedded = np.repeat(w["emotion_embedding.weight"][6:7], frames, axis=0)  # sad, in their order
+    x = np.concatenate([lm, embedded], axis=1)
+    for i in (0, 2, 4):
+        x = x @ w[f"regressor.{i}.weight"].T + w[f"regressor.{i}.bias"]
+        x = np.maximum(x, 0) if i < 4 else x
+    lm = lm + 0.7 * x
+    database = published.displacement(fields["id"], fields["exp"])
+    lm = np.stack([0.2 * _projected(f, database) + 0.8 * f for f in lm])
+    cano = (lm / 10 + published.mean).reshape(-1, 68, 3)
+    cano = _blinked(cano)
+    mean, std = database.mean(0), database.std(0, ddof=1)
+    normalised = ((cano.reshape(-1, 204) - published.mean) * 10 - mean) / std
+    low, high = np.quantile((database - mean) / std, [0.03, 0.97], axis=0)
+    expected = np.clip(normalised, low, high)
+
+    motion, tensors = imported.card.motion, imported.tensors
+    deform: Any = TorchDeformation(imported)
+    pipeline = MotionPipeline(motion, tensors, deform, seed=0)  # type: ignore[arg-type]
+    weights = np.zeros((frames, len(EMOTIONS)), np.float32)
+    weights[:, emotion_index("sad")] = 0.7
+    shaped = pipeline.shape(spoken_by_us, Moment(0, weights))
+    difference = np.linalg.norm(shaped.code - expected) / np.linalg.norm(expected)
+    assert difference < 1e-4
+    assert 0.05 < np.mean((expected == low) | (expected == high)) < 0.95
+    np.testing.assert_array_equal(shaped.torso[:, : 36 * 3], spoken_by_us[:, : 36 * 3])
+    closed, opened = np.quantile(fields["eye_area_percent"], [0.03, 0.97])
+    assert shaped.eye_opening is not None
+    np.testing.assert_allclose(shaped.eye_opening[78], closed, rtol=1e-6)
+    np.testing.assert_allclose(shaped.eye_opening[75], 0.9 * opened + 0.1 * closed, rtol=1e-6)
+    assert shaped.eye_opening[10] == np.float32(0.6)
+
+
+def _projected(x: Float64, database: Float64) -> Float64:
+    base = database[np.argsort(((database - x) ** 2).sum(1))[:10]]
+    a = (base[1:] - base[0]).T
+    return base[0] + a @ np.linalg.inv(a.T @ a + 1e-6 * np.eye(9)) @ a.T @ (x - base[0])
+
+
+def _blinked(lm: Float64) -> Float64:
+    lm[:, [37, 38, 43, 44], 1] += 0.03
+    lm[:, [41, 40, 47, 46], 1] -= 0.03
+    shut = lm.copy()
+    for lid, a, b, s in (
+        (37, 36, 39, 0.67), (38, 36, 39, 0.33), (43, 42, 45, 0.67), (44, 42, 45, 0.33),
+        (41, 36, 39, 0.67), (40, 36, 39, 0.33), (47, 42, 45, 0.67), (46, 42, 45, 0.33),
+    ):  # fmt: skip
+        shut[:, lid] = s * lm[:, a] + (1 - s) * lm[:, b]
+    for j, factor in enumerate((0.1, 0.5, 0.7, 1.0, 0.7, 0.5, 0.1)):
+        lm[75 + j] = lm[75 + j] * (1 - factor) + shut[75 + j] * factor
+    return lm
+
+
+def test_poses_are_the_published_cameras(imported: ReferenceAvatar, published: Published) -> None:
+    """Smoothed by mean quaternions, turned into the field's axes, inverted."""
+    samples = [*published.fields["train_samples"], *published.fields["val_samples"]]
+    cameras = np.stack([s["c2w"] for s in samples]).astype(np.float64)
+    for i in (0, 5, len(cameras) - 1):
+        around = cameras[max(0, i - 3) : i + 4]
+        camera = np.eye(4)
+        camera[:3, :3] = Rotation.from_matrix(around[:, :3, :3]).mean().as_matrix()
+        camera[:3, 3] = around[:, :3, 3].mean(0)
+        seen = np.array([[r[0], -r[1], -r[2], 4 * r[3]] for r in camera[[1, 2, 0]]])
+        expected = np.linalg.inv(np.vstack([seen, [0, 0, 0, 1]]))[:3]
+        np.testing.assert_allclose(imported.poses[i], expected, atol=1e-6)
+    assert imported.card.camera.focal == pytest.approx(1015 * (PICTURE / 2) / 112)
+
+
+def test_smoothing_keeps_rotations() -> None:
+    fields = dataset_fields()
+    cameras = np.stack([s["c2w"] for s in fields["train_samples"]]).astype(np.float64)
+    turned = smoothed(cameras)[:, :3, :3]
+    np.testing.assert_allclose(turned @ turned.transpose(0, 2, 1), np.tile(np.eye(3), (30, 1, 1)),
+                               atol=1e-12)  # fmt: skip
+    assert (np.linalg.det(turned) > 0.9).all()
+
+
+def test_a_picture_of_the_engine_directory_equals_the_reference(
+    imported: ReferenceAvatar, imported_engines: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    landmarks = imported.audio_to_motion.folding.mean.numpy() + rng.normal(0, 0.02, 204)
+    landmarks = landmarks.astype(np.float32)
+    window, eyes = rng.normal(size=(1, 3, 204)).astype(np.float32), np.float32([0.3])
+    condition = Condition(landmarks.reshape(1, 68, 3), window, landmarks[None], 0, eyes)
+    pose = imported.poses[5]
+    with emogene.open(imported_engines, threads=1) as avatar:
+        found = avatar.renderer(transmittance=0.0).render(condition, pose).image
+        with pytest.raises(BadOption, match="a multiple of 2 pixels"):
+            avatar.renderer(33)
+    side = PICTURE // 2
+    camera = imported.card.camera.scaled(side)
+    background = imported.background.reshape(side, 2, side, 2, 3)
+    with torch.no_grad():
+        frame = imported.head.frame(
+            torch.from_numpy(window),
+            torch.from_numpy(landmarks).view(1, 68, 3),
+            eye_opening=torch.from_numpy(eyes),
+        )
+        rays = camera_rays(camera, torch.from_numpy(pose))
+        colour, opacity = render_rays(imported.head, rays, frame)
+        torso = render_torso(
+            imported.torso, side, colour, opacity, torch.from_numpy(pose),
+            torch.from_numpy(landmarks),
+        )  # fmt: skip
+        assert opacity.max() > 0.9 and torso[:, 3].max() > 0.1
+        assert background.shape[-1] == 3
+        from emogene.runtime.render.background import resized
+
+        behind = resized(imported.background, side).reshape(-1, 3)
+        head = HeadImage(colour.numpy(), opacity.numpy(), 0, 0)
+        small = composited(head, torso.numpy(), behind).reshape(1, side, side, 3)
+        assert imported.super_resolution is not None
+        large = imported.super_resolution(torch.from_numpy(small).permute(0, 3, 1, 2))
+    expected = (large[0].permute(1, 2, 0).numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8)
+    assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_speech_becomes_frames(imported_engines: Path) -> None:
+    with emogene.open(imported_engines, threads=1) as avatar:
+        samples = spoken("Hello.")[:4_000]
+        happy = [f.image for f in avatar.render(samples, emotion="happy")]
+        neutral = [f.image for f in avatar.render(samples, emotion="neutral")]
+        assert avatar.manifest.requires[-1] == "super_resolution"
+        assert avatar.manifest.motion.torso_condition == "neutral"
+    assert len(happy) == 7 and happy[0].shape == (PICTURE, PICTURE, 3)
+    assert not np.array_equal(happy[3], neutral[3])
+
+
+def test_the_command_writes_a_folder_and_tells_what_it_found(
+    folders: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "checkpoints"
+    assert exit_code(app, ["import", *folders.arguments(), "-o", str(target)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "64 outputs (expression coefficients), with pitch",
+        "angry, contempt, disgust, fear, happy, neutral, sad, surprise",
+        "--lm_deform_delta 0",
+        "row 5, neutral, is never trained",
+        "with super-resolution; the torso sees the head; eye_blink_dim 8",
+        "here it adds none",
+        "holds the same head",
+        "next: emogene-export build-engines",
+    ):
+        assert words in said
+    avatar = ReferenceAvatar.load(target)
+    assert "University of Basel" in avatar.licence
+    opening = avatar.card.motion.eyes
+    assert opening is not None and opening.rest == opening.open > opening.closed
+    assert [s.kind for s in avatar.card.motion.steps] == [
+        "deform", "lle", "normalise", "clamp", "window",
+    ]  # fmt: skip
+
+
+def test_nothing_of_the_face_model_but_its_landmarks_is_kept(imported: ReferenceAvatar) -> None:
+    held = {**imported.tensors, **imported.audio_to_motion.folding.state_dict()}
+    assert {tuple(held[n].shape) for n in ("mean", "basis")} == {(204,), (204, 64)}
+    assert set(imported.tensors) == {
+        "poses", "background", "motion.database", "motion.mean", "motion.scale", "motion.low",
+        "motion.high",
+    }  # fmt: skip
+
+
+def altered(folders: Folders, tmp_path: Path, settings: Mapping[str, Any] | None = None) -> Folders:
+    """The same folders but for another torso."""
+    torso = tmp_path / "torso"
+    chosen = {**SETTINGS, **(settings or {})}
+    write_run(torso, torso_model(chosen), chosen)
+    return dataclasses.replace(folders, torso=torso)
+
+
+def test_without_super_resolution(folders: Folders, tmp_path: Path) -> None:
+    said: list[str] = []
+    other = altered(folders, tmp_path, {"with_sr": False, "smo_win_size": 5})
+    avatar = import_avatar(sources_of(other), said=said.append)
+    assert avatar.super_resolution is None and avatar.card.motion.eyes is None
+    assert avatar.torso.spec.mask_resolution == PICTURE
+    told = " ".join(said)
+    assert "hides the head from this torso in every second frame" in told
+    assert "eyes are 0 open" in told and "differ from their copy in the torso's" in told
+
+
+def test_head_and_torso_of_different_blink_widths(folders: Folders, tmp_path: Path) -> None:
+    """The head's own config.yaml says 8; the torso was trained with 2, and counts."""
+    said: list[str] = []
+    other = altered(folders, tmp_path, {"eye_blink_dim": 2})
+    avatar = import_avatar(sources_of(other), said=said.append)
+    assert avatar.head.config.condition == dataclasses.replace(
+        avatar.head.config.condition, blink=2
+    )
+    assert "eye_blink_dim is 8 here and 2 in the torso's config.yaml" in " ".join(said)
+    # With the other's config.yaml beside it, the torso does not load, and it is said why.
+    shutil.copy(folders.torso / "config.yaml", other.torso / "config.yaml")
+    with pytest.raises(BadCheckpoint, match="eye_blink_dim, which differ between published"):
+        import_avatar(sources_of(other))
+
+
+@pytest.mark.parametrize("motion, pitch", [(204, False), (144, True)])
+def test_other_audio_to_motion_models(tmp_path: Path, motion: int, pitch: bool) -> None:
+    said: list[str] = []
+    folders = write_folders(tmp_path, motion=motion, pitch=pitch)
+    avatar = import_avatar(sources_of(folders), said=said.append)
+    config = avatar.audio_to_motion.config
+    assert (config.motion, config.pitch) == (motion, pitch)
+    assert config.folding == ("scaled" if motion == 204 else "basis")
+    assert ("would refuse these 204" in " ".join(said)) == (motion == 204)
+    if not pitch:
+        (report,) = compare_stages(
+            avatar, ["audio_to_motion"], tmp_path, 1, "x", lambda *_: None, lambda _: None
+        )
+        assert report.relative_l2 < 1e-5
+        heard = torch.randn(1, 16, FEATURES)
+        bins = torch.ones(1, 16, dtype=torch.int32)
+        with torch.no_grad():
+            code = avatar.audio_to_motion.condition(heard, bins)
+            pairs = heard.view(1, 8, 2, FEATURES).mean(2).transpose(1, 2)
+            expected = avatar.audio_to_motion.mel_encoder(pairs)
+        torch.testing.assert_close(code, expected)
+
+
+def test_fields_of_the_data_set_that_are_missing_or_wrong_are_all_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    fields = dataset_fields()
+    write_dataset(path, {k: v for k, v in fields.items() if k not in ("exp", "eye_area_percent")})
+    with pytest.raises(BadCheckpoint) as caught:
+        load_dataset(path)
+    assert "no exp (expression coefficients" in caught.value.found
+    assert "no eye_area_percent (how far the eyes are open" in caught.value.found
+    wrong = {
+        "W": 64,
+        "id": np.full((40, 80), np.nan),
+        "bg_img": np.zeros((8, 8, 3), np.uint8),
+        "cy": 90.0,
+        "val_samples": [{"idx": 0}],
+    }
+    write_dataset(path, fields | wrong)
+    with pytest.raises(BadCheckpoint) as caught:
+        load_dataset(path)
+    for said in (
+        "pictures of 64.0 × 32.0",
+        "id is float64 (40, 80), not finite numbers ('N', 80)",
+        "bg_img is uint8 (8, 8, 3), not uint8 (32, 32, 3)",
+        "centre 112.0, 90.0",
+        "frame 0 of val_samples has no camera c2w",
+    ):
+        assert said in caught.value.found
+
+
+def test_translations_tell_how_they_were_stored(tmp_path: Path) -> None:
+    path, fields = tmp_path / "x.npy", dataset_fields()
+    write_dataset(path, fields)
+    assert load_dataset(path).depth == 0
+    write_dataset(path, fields | {"trans": fields["trans"] + np.float32([0, 0, 10])})
+    assert load_dataset(path).depth == 10
+    write_dataset(path, fields | {"trans": fields["trans"] + np.float32([0, 1, 0])})
+    with pytest.raises(BadCheckpoint, match="trans and c2w are of different fits"):
+        load_dataset(path)
+
+
+def test_face_model_that_is_missing_or_damaged(folders: Folders, tmp_path: Path) -> None:
+    other = dataclasses.replace(folders, bfm=tmp_path)
+    with pytest.raises(BadCheckpoint, match="licensed to you by the University of Basel"):
+        import_avatar(sources_of(other))
+    shutil.copytree(folders.bfm, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "BFM_model_front.mat").write_bytes(b"MATLAB")
+    with pytest.raises(BadCheckpoint, match=r"BFM_model_front\.mat"):
+        import_avatar(sources_of(other))
+
+
+def test_a_speech_encoder_of_another_width(folders: Folders, tmp_path: Path) -> None:
+    write_hubert(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"hidden_size": 32', '"hidden_size": 64'))
+    other = dataclasses.replace(folders, hubert=tmp_path)
+    with pytest.raises(BadCheckpoint, match="features of width 32, as --a2m takes them"):
+        import_avatar(sources_of(other))
+    config.write_text(config.read_text().replace('"layer"', '"group"'))
+    with pytest.raises(BadCheckpoint, match="feat_extract_norm 'group' instead of 'layer'"):
+        import_avatar(sources_of(other))
+
+
+def test_untrained_parts_are_noticed(folders: Folders, tmp_path: Path) -> None:
+    model = torso_model()
+    model["density_bitfield"].zero_(), model["density_grid_torso"].zero_()
+    write_run(tmp_path / "torso", model, SETTINGS)
+    emotions = torch.load(next(folders.lm_deform.glob("*.ckpt")), weights_only=False)
+    deform = emotions["state_dict"]["model"]
+    deform["emotion_embedding.weight"][0] = 0
+    write_run(tmp_path / "deform", deform, {})
+    said: list[str] = []
+    import_avatar(
+        sources_of(
+            dataclasses.replace(folders, torso=tmp_path / "torso", lm_deform=tmp_path / "deform")
+        ),
+        said=said.append,
+    )
+    told = " ".join(said)
+    assert "density_bitfield is empty" in told and "density_grid_torso is empty" in told
+    assert "the embedding of angry is zero" in told
