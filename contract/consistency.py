@@ -38,7 +38,7 @@ HEAD_RGBA = 4
 
 def field_problems(spec: FieldSpec) -> list[str]:
     """What does not fit in a head field."""
-    said = _name_problems((*spec.grids, *spec.networks))
+    said = _name_problems((*spec.grids, *spec.surface, *spec.networks))
     if not all(low < high for low, high in zip(spec.bounds_min, spec.bounds_max, strict=True)):
         said.append(f"bounds from {spec.bounds_min} to {spec.bounds_max} hold nothing")
     else:
@@ -50,7 +50,8 @@ def field_problems(spec: FieldSpec) -> list[str]:
     for network in spec.networks:
         said += _mlp_problems(network)
     said += _input_problems("density", spec.density, spec.feature_width)
-    said += _input_problems("colour", spec.colour, spec.directions**2 + spec.geometry_width)
+    looks = spec.directions**2 + spec.geometry_width + spec.surface_width
+    said += _input_problems("colour", spec.colour, looks)
     if spec.colour.outputs != 3:
         said.append(f"a colour network has 3 outputs, {spec.colour.name!r} {spec.colour.outputs}")
     if spec.ambient is not None and spec.grids:
@@ -138,11 +139,24 @@ def _field_grid_problems(spec: FieldSpec) -> list[str]:
         said.append("an ambient grid and an ambient network come together")
     if spec.grids[0].read_at == "ambient":
         said.append("the first grid is what ambient coordinates are made of, so not ambient itself")
-    moved = any(grid.read_at == "displaced" for grid in spec.grids) or spec.displacement_gain
+    said += _surface_problems(spec)
+    placed = (*spec.grids, *spec.surface)
+    moved = any(grid.read_at == "displaced" for grid in placed) or spec.displacement_gain
     if moved and spec.displacement is None:
         said.append("the field reads displaced positions but has no displacement")
     if spec.displacement is not None and min(spec.displacement.resolution) < 2:
         said.append(f"a displacement of {spec.displacement.resolution} nodes has no cell")
+    return said
+
+
+def _surface_problems(spec: FieldSpec) -> list[str]:
+    said = []
+    for grid in spec.surface:
+        said += _grid_problems(grid, 3)
+        if grid.read_at == "ambient":
+            said.append(f"surface grid {grid.name!r} has no ambient coordinate to be read at")
+    if spec.surface and spec.colour_at != "ray":
+        said.append("surface grids are read once a ray, so colour is too")
     return said
 
 

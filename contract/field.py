@@ -12,7 +12,11 @@ How a sample at position x is evaluated:
    head-space unit, ``geometry = raw[1:]``;
 4. colour, per sample (``colour_at="sample"``): ``sigmoid(colour MLP(concat(SH(d), geometry)))``;
    or once a ray (``"ray"``): the geometry composited along the ray, divided by (opacity + 1e-3),
-   takes the place of the sample's, and the result is multiplied by the ray's opacity.
+   takes the place of the sample's, and the result is multiplied by the ray's opacity;
+5. colour once a ray may also read ``surface`` grids, where the ray ends: at
+   ``origin + depth * direction`` with ``depth = sum(w_i t_i) / max(opacity, 1e-3)``, t_i being a
+   sample's distance from the origin. Their features follow the geometry. Samples need only find
+   the surface then; its looks are read once, at one point instead of spread over a few.
 
 The frame's condition never meets a sample: the condition stage turns it into the **first-layer
 bias** of every MLP, once a frame.
@@ -28,6 +32,9 @@ ReadAt = Literal["position", "displaced", "ambient"]
 
 RAY_FEATURE_EPSILON = 1e-3
 """Added to a ray's opacity before its composited geometry is divided by it."""
+
+RAY_LEAST_OPACITY = 1e-3
+"""A ray's composited distance is divided by its opacity, or by this if that is less."""
 
 DENSITY_EXPONENT_LIMIT = 15.0
 """The density's exponent is kept between minus this and this, so that no density is infinite."""
@@ -210,6 +217,7 @@ class FieldSpec:
         directions: spherical-harmonics degree of the view direction; degree² coefficients.
         colour_at: colour per ``sample`` or once a ``ray``.
         march: how rays are sampled.
+        surface: grids read once a ray, ``displaced`` or at the ``position``; for colour once a ray.
     """
 
     bounds_min: tuple[float, float, float]
@@ -218,6 +226,7 @@ class FieldSpec:
     density: MlpSpec
     colour: MlpSpec
     march: MarchSpec
+    surface: tuple[GridSpec, ...] = ()
     displacement: DisplacementSpec | None = None
     displacement_gain: float = 0.0
     ambient: MlpSpec | None = None
@@ -239,6 +248,11 @@ class FieldSpec:
     def geometry_width(self) -> int:
         """Geometry features that the density MLP gives beside the density."""
         return self.density.outputs - 1
+
+    @property
+    def surface_width(self) -> int:
+        """Features read once a ray, where it ends."""
+        return sum(grid.width for grid in self.surface)
 
     @property
     def networks(self) -> tuple[MlpSpec, ...]:

@@ -29,14 +29,19 @@ from .errors import BadEngineDirectory
 from .field import FieldSpec, TorsoSpec
 from .landmarks import LANDMARKS
 from .motion import IdleSpec, MotionSpec
-from .stages import required_stages
+from .stages import SUPER_RESOLUTION, required_stages
 from .tensors import StageSpec
 from .units import FRAMES_PER_SECOND, SAMPLE_RATE
 
 FORMAT = 1
 """Revision of the directory's layout. A reader refuses a higher one."""
 
-KNOWN_FEATURES: frozenset[str] = frozenset({"field", "torso", "motion", "super_resolution"})
+SURFACE_GRIDS = "surface_grids"
+"""The feature of a head field with `FieldSpec.surface`: who passed over it would paint greys."""
+
+KNOWN_FEATURES: frozenset[str] = frozenset(
+    {"field", "torso", "motion", SURFACE_GRIDS, SUPER_RESOLUTION}
+)
 """What this version can do for a directory; see `Manifest.requires`."""
 
 MANIFEST_FILE = "manifest.json"

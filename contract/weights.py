@@ -64,7 +64,7 @@ def weight_specs(
     f32 = ("float32",)
     specs = {
         table_name(grid): WeightSpec(TABLE_TYPES, (grid.entries, grid.features))
-        for grid in (*field.grids, torso.grid)
+        for grid in (*field.grids, *field.surface, torso.grid)
     }
     specs[OCCUPANCY] = WeightSpec(("uint8",), (-(-(field.march.occupancy_resolution**3) // 8),))
     specs[TORSO_MASK] = WeightSpec(("uint8",), (-(-(torso.mask_resolution**2) // 8),))

@@ -1,2 +1,6 @@
-"""Image and landmark figures come here with the evaluation command; today the measures stand in
-``contract/measure.py``."""
+"""How good an avatar or a video is: figures, tables, and the targets the shipped avatar must reach.
+
+One small file a measure (`images`, `landmarks`, `frechet`, `fid`, `poses`, `phones`, `sync`), what
+they are taken on (`material`), how the avatar is asked (`subject`), and the two that put it all
+together: `avatar` for an engine directory, `video` for any method's video.
+"""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..contract.engine_directory import list_files
 from ..contract.errors import BadOption, ToleranceMissed
-from ..contract.manifest import MANIFEST_FILE, WEIGHTS_FILE, Manifest
-from ..contract.stages import Signature
+from ..contract.manifest import MANIFEST_FILE, SURFACE_GRIDS, WEIGHTS_FILE, Manifest
+from ..contract.stages import SUPER_RESOLUTION, Signature
 from ..contract.tensors import StageSpec
 from ..reference.avatar import LICENCE_FILE, ReferenceAvatar
 from ..runtime.backends.onnxruntime import OnnxRuntimeRunner
@@ -26,9 +26,6 @@ from .tools import checkpoint_hash, tool_versions
 from .weights import weights_bytes
 
 STAGES_FOLDER = "stages"
-
-FEATURES = ("field", "motion", "torso")
-"""What a reader of any directory must know."""
 
 Started = Callable[[str, float, int], None]
 """Told what begins, how much is done, and how much there is."""
@@ -166,7 +163,10 @@ def _manifest(
         )
         for r in reports
     }
+    beyond = (SURFACE_GRIDS,) if avatar.head.spec.surface else ()
+    beyond += (SUPER_RESOLUTION,) if avatar.super_resolution else ()
     return Manifest(
+        requires=("field", "motion", "torso", *beyond),
         name=avatar.card.name,
         files=list_files(folder),
         stages=stages,
@@ -181,7 +181,6 @@ def _manifest(
         tools=tool_versions(),
         licence=_in_words(avatar.licence),
         super_resolution=avatar.super_resolution is not None,
-        requires=FEATURES + (("super_resolution",) if avatar.super_resolution else ()),
     )
 
 

@@ -26,7 +26,7 @@ def weights_bytes(avatar: ReferenceAvatar) -> bytes:
     """
     tensors = avatar_tensors(avatar)
     head, torso, card = avatar.head.spec, avatar.torso.spec, avatar.card
-    for grid in (*head.grids, torso.grid):
+    for grid in (*head.grids, *head.surface, torso.grid):
         tensors[table_name(grid)] = _halved(tensors[table_name(grid)])
     specs = weight_specs(head, torso, card.motion, card.camera)
     found = {name: (str(t.dtype), t.shape) for name, t in tensors.items()}

@@ -58,6 +58,15 @@ def active_nodes(
     return np.flatnonzero(active).astype(np.int32)
 
 
+def in_bricks(nodes: Int32, resolution: tuple[int, int, int]) -> Int32:
+    """The same nodes, those near each other together: 4 × 2 × 2 at a time, 16 for each step of
+    `bake_displacement`, which passes over landmarks that are far from all of them."""
+    x, y, _ = resolution
+    across, up, deep = nodes % x, nodes // x % y, nodes // (x * y)
+    brick = (deep // 2 * ((y + 1) // 2) + up // 2) * ((x + 3) // 4) + across // 4
+    return nodes[np.argsort(brick, kind="stable")]
+
+
 def bake_displacement(
     spec: DisplacementSpec,
     rest: Float32,

@@ -69,7 +69,7 @@ class HeadField(nn.Module):
         self.encode = encode
         if problems := field_problems(spec):
             raise ValueError("; ".join(problems))
-        for grid in spec.grids:
+        for grid in (*spec.grids, *spec.surface):
             self.add_module(grid.name, Grid(grid))
         for network in spec.networks:
             self.add_module(network.name, Mlp(network))
@@ -106,22 +106,41 @@ class HeadField(nn.Module):
         Returns:
             (N, feature_width).
         """
-        size = self.high - self.low
-        moved = torch.zeros_like(x)
-        if condition.displacement is not None:
-            moved = read_nodes(condition.displacement, (x - self.low) / size, frames)
+        moved = self._displacement(x, condition, frames)
         parts: list[Tensor] = []
         for grid in self.spec.grids:
             if grid.read_at == "ambient":
                 at = self._ambient(parts[0], condition, frames)
-            elif grid.read_at == "displaced":
-                at = (x - moved - self.low) / size
+                parts.append(self.encode(grid, self.get_submodule(grid.name).table, at))
             else:
-                at = (x - self.low) / size
-            parts.append(self.encode(grid, self.get_submodule(grid.name).table, at))
+                parts.append(self._read(grid, x, moved))
         if self.spec.displacement_gain:
             parts.append(moved * self.spec.displacement_gain)
         return torch.cat(parts, dim=1)
+
+    def surface_features(
+        self, x: Tensor, condition: FrameCondition, frames: Tensor | None = None
+    ) -> Tensor:
+        """What is read where rays end, (R, surface_width); see `FieldSpec`.
+
+        Args:
+            x: (R, 3) head space; a position outside the bounds reads zeros.
+            frames: (R,) int64 frame of each ray; None means frame 0.
+        """
+        # How the displacement changes with the depth is left out of the gradient: it is smooth.
+        moved = self._displacement(x.detach(), condition, frames)
+        return torch.cat([self._read(grid, x, moved) for grid in self.spec.surface], dim=1)
+
+    def _displacement(self, x: Tensor, condition: FrameCondition, frames: Tensor | None) -> Tensor:
+        if condition.displacement is None:
+            return torch.zeros_like(x)
+        size = self.high - self.low
+        return read_nodes(condition.displacement, (x - self.low) / size, frames)
+
+    def _read(self, grid: GridSpec, x: Tensor, moved: Tensor) -> Tensor:
+        at = x - moved if grid.read_at == "displaced" else x
+        table = self.get_submodule(grid.name).table
+        return self.encode(grid, table, (at - self.low) / (self.high - self.low))
 
     def sample_density(
         self, features: Tensor, condition: FrameCondition, frames: Tensor | None = None
@@ -137,11 +156,13 @@ class HeadField(nn.Module):
         geometry: Tensor,
         condition: FrameCondition,
         frames: Tensor | None = None,
+        surface: Tensor | None = None,
     ) -> Tensor:
-        """Colour c in [0, 1], (N, 3), of unit view directions (N, 3) and geometry features."""
+        """Colour c in [0, 1], (N, 3), of unit view directions (N, 3), geometry features, and
+        surface features where the field has them."""
         name = self.spec.colour.name
         seen = spherical_harmonics(directions, self.spec.directions)
-        inputs = torch.cat((seen, geometry), dim=1)
+        inputs = torch.cat([x for x in (seen, geometry, surface) if x is not None], dim=1)
         return torch.sigmoid(self.get_submodule(name)(inputs, condition.bias(name, frames)))
 
     def ray_colour(
@@ -151,10 +172,12 @@ class HeadField(nn.Module):
         opacity: Tensor,
         condition: FrameCondition,
         frames: Tensor | None = None,
+        surface: Tensor | None = None,
     ) -> Tensor:
-        """Colour once a ray, premultiplied: geometry (R, G) composited, opacity (R,) → (R, 3)."""
+        """Colour once a ray, premultiplied: geometry (R, G) composited, opacity (R,) and, where the
+        field has them, surface features (R, surface_width) → (R, 3)."""
         mean = geometry / (opacity[:, None] + RAY_FEATURE_EPSILON)
-        return opacity[:, None] * self.sample_colour(directions, mean, condition, frames)
+        return opacity[:, None] * self.sample_colour(directions, mean, condition, frames, surface)
 
     def forward(
         self,

@@ -163,12 +163,16 @@ def _head(face: Array) -> HeadField:
     )
     features = sum(grid.width for grid in grids) + 3
     geometry, directions = 7, 3
+    surface = (
+        GridSpec.tiled("looks", levels=2, base=8, finest=40, log2_size=11, read_at="displaced"),
+    )
+    looks = directions**2 + geometry + sum(grid.width for grid in surface)
     field = FieldSpec(
         bounds_min=BOUNDS_MIN,
         bounds_max=BOUNDS_MAX,
         grids=grids,
         density=MlpSpec(DENSITY, features, (16,), 1 + geometry),
-        colour=MlpSpec(COLOUR, directions**2 + geometry, (16, 16), 3),
+        colour=MlpSpec(COLOUR, looks, (16, 16), 3),
         march=MarchSpec(
             step=0.09, phase=0.5, min_near=0.05, max_samples=32, occupancy_resolution=32
         ),
@@ -176,9 +180,10 @@ def _head(face: Array) -> HeadField:
         displacement_gain=4.0,
         density_shift=2.0,
         directions=directions,
+        surface=surface,
     )
     network = HeadField(HeadFieldConfig(field, PlainConditionConfig(WINDOW, 24, 12)))
-    for grid in grids:
+    for grid in (*grids, *surface):
         network.get_submodule(grid.name).table.uniform_(-1, 1)
     # Dense everywhere, so that the occupied ball is what one sees.
     network.get_submodule(f"{DENSITY}.1").bias[0] = 2.0

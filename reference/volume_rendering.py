@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..contract.camera import Intrinsics
-from ..contract.field import MarchSpec
+from ..contract.field import RAY_LEAST_OPACITY, MarchSpec
 from .head_field import FrameCondition, HeadField
 
 RAYS_AT_ONCE = 8192
@@ -47,6 +47,22 @@ class Composited(NamedTuple):
     values: Tensor
     opacity: Tensor
     weights: Tensor
+
+
+class Shaded(NamedTuple):
+    """Rays with their looks.
+
+    Attributes:
+        values: (R, 3) colour premultiplied by the opacity.
+        opacity: (R,).
+        weights: (N,) of every sample in its ray's sum.
+        depth: (R,) mean distance at which the ray ends; 0 where it meets nothing.
+    """
+
+    values: Tensor
+    opacity: Tensor
+    weights: Tensor
+    depth: Tensor
 
 
 def camera_rays(camera: Intrinsics, pose: Tensor) -> Rays:
@@ -155,26 +171,37 @@ def shade(
     samples: PackedSamples,
     condition: FrameCondition,
     frames: Tensor | None = None,
-) -> Composited:
+) -> Shaded:
     """Evaluate the field at packed samples and composite them.
+
+    Differentiable, also through the depth at which the surface grids are read.
 
     Args:
         frames: (R,) int64 frame of every ray; None means frame 0.
-
-    Returns:
-        ``values`` (R, 3) colour premultiplied by the opacity, opacity, weights.
     """
     at = None if frames is None else frames[samples.rays]
     features = head.sample_features(samples.positions, condition, at)
     density, geometry = head.sample_density(features, condition, at)
-    step = head.spec.march.step
+    values, step = geometry, head.spec.march.step
     if head.spec.colour_at == "sample":
-        directions = rays.directions[samples.rays]
-        colour = head.sample_colour(directions, geometry, condition, at)
-        return composite(density, colour, samples, step)
-    summed = composite(density, geometry, samples, step)
-    colour = head.ray_colour(rays.directions, summed.values, summed.opacity, condition, frames)
-    return Composited(colour, summed.opacity, summed.weights)
+        values = head.sample_colour(rays.directions[samples.rays], geometry, condition, at)
+    values = torch.cat((values, samples.distances[:, None]), dim=1)
+    summed = composite(density, values, samples, step)
+    opacity, weights = summed.opacity, summed.weights
+    depth = mean_depth(summed.values[:, -1], opacity)
+    colour = summed.values[:, :-1]
+    if head.spec.colour_at == "ray":
+        surface = None
+        if head.spec.surface:
+            ends = rays.origins + depth[:, None] * rays.directions
+            surface = head.surface_features(ends, condition, frames)
+        colour = head.ray_colour(rays.directions, colour, opacity, condition, frames, surface)
+    return Shaded(colour, opacity, weights, depth)
+
+
+def mean_depth(distances: Tensor, opacity: Tensor) -> Tensor:
+    """Where a ray ends (R,), from its samples' distances composited and its opacity, (R,) each."""
+    return distances / opacity.clamp(min=RAY_LEAST_OPACITY)
 
 
 def render_rays(head: HeadField, rays: Rays, condition: FrameCondition) -> tuple[Tensor, Tensor]:

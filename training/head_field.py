@@ -7,11 +7,10 @@ is pushed to 0 or 1; colour is worked out once a ray; and the step is trained fo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -26,15 +25,18 @@ from ..kernels.traversal import Samples
 from ..reference.checkpoint import save_network
 from ..reference.demo import demo_falloff, demo_head
 from ..reference.head_field import HeadField, HeadFieldConfig
+from ..reference.volume_rendering import Shaded
 from .fields.evaluate import HeadScore, save_comparison, score_head
-from .fields.fast_head import FastHead
 from .fields.film import Film, Footage
 from .fields.operations import single_thread
 from .fields.rays import RayBatch, RaySampler, RaySampling
 from .fields.shell import baked_occupancy, surface_shell
 from .fields.statistics import LandmarkStatistics
-from .loop import Loop, LoopConfig, Progress, append_row, save_tensors, truncate_rows
+from .fields.torch_head import renderer
+from .files import save_tensors, write_json
+from .loop import Loop, LoopConfig, Progress
 from .networks import NETWORK
+from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, SHARE
 
 
 @dataclass(frozen=True)
@@ -43,39 +45,44 @@ class HeadTrainingConfig:
 
     network: HeadFieldConfig = field(default_factory=demo_head)
     sampling: RaySampling = field(default_factory=RaySampling)
-    shell_before: float = 0.015
+    shell_before: Annotated[float, NOT_NEGATIVE] = 0.015
     """The shell begins this far in front of the surface."""
-    shell_behind: float = 0.07
+    shell_behind: Annotated[float, NOT_NEGATIVE] = 0.07
     """And ends this far behind it."""
-    shell_every: int = 2
+    shell_every: Annotated[int, AT_LEAST_1] = 2
     """It is built from each this-many-th frame."""
-    cut_behind: float = 0.075
+    cut_behind: Annotated[float, NOT_NEGATIVE] = 0.075
     """Samples farther than this behind the surface are not taken."""
-    front_weight: float = 0.03
+    front_weight: Annotated[float, NOT_NEGATIVE] = 0.03
     """Loss per unit of weight in front of the surface."""
-    front_margin: float = 0.012
+    front_margin: Annotated[float, NOT_NEGATIVE] = 0.012
     """No loss so close to the surface; it ramps up over `front_ramp` from there."""
-    front_ramp: float = 0.02
-    behind_weight: float = 0.002
+    front_ramp: Annotated[float, POSITIVE] = 0.02
+    behind_weight: Annotated[float, NOT_NEGATIVE] = 0.002
     """Loss per unit of weight and step behind the surface, for four steps at most."""
-    entropy_weight: float = 1e-3
+    depth_weight: Annotated[float, NOT_NEGATIVE] = 1.0
+    """Loss per squared distance between a ray's end and the filmed surface; what is read there
+    once a ray is sharp only if rays from all sides end at the same point."""
+    depth_known: Annotated[float, POSITIVE] = 0.02
+    """A pixel's surface counts as known where the film saw it within so little depth."""
+    entropy_weight: Annotated[float, NOT_NEGATIVE] = 1e-3
     """Weight of -α log α: alpha 0 costs nothing, half-transparent rays do."""
-    landmark_jitter: float = 0.002
+    landmark_jitter: Annotated[float, NOT_NEGATIVE] = 0.002
     """Standard deviation of noise on the landmarks."""
-    table_rate: float = 1e-2
-    network_rate: float = 2e-3
-    bake_batches: int = 160
-    bake_threshold: float = 0.1
+    table_rate: Annotated[float, POSITIVE] = 1e-2
+    network_rate: Annotated[float, POSITIVE] = 2e-3
+    bake_batches: Annotated[int, AT_LEAST_1] = 160
+    bake_threshold: Annotated[float, SHARE] = 0.1
     """A cell stays when some sample in it ever weighed more than this."""
-    bake_exaggeration: tuple[float, float] = (0.6, 1.15)
+    bake_exaggeration: Annotated[tuple[float, float], POSITIVE] = (0.6, 1.15)
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            minutes=20, warmup_steps=100, clip_norm=0.0, log_every_s=30.0, save_every_s=120.0
+            minutes=36, warmup_steps=100, clip_norm=0.0, log_every_s=30.0, save_every_s=120.0
         )
     )
-    score_every: int = 4
+    score_every: Annotated[int, AT_LEAST_1] = 4
     """Rows of the curve between two scores on held-out frames."""
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
 
 
 @single_thread()
@@ -107,14 +114,13 @@ def train_head(
     head = HeadField(config.network)
     trainer = HeadTrainer(data.training, head, config)
     loop = trainer.loop(out, progress)
-    truncate_rows(out / "scores.csv", loop.step)
     frames = evenly(len(data.held_out), 6)
     for row in _logged_steps(loop, trainer):
         if row % config.score_every == 0:
-            _log_score(out, loop.step, trainer.score(data.held_out, frames))
+            loop.score(**asdict(trainer.score(data.held_out, frames)))
     trainer.bake()
     score = trainer.score(data.held_out, evenly(len(data.held_out), 25))
-    _log_score(out, loop.step, score)
+    loop.score(**asdict(score))
     trainer.save(out)
     save_comparison(
         out / "comparison.png", trainer.fast, data.held_out, frames, trainer.statistics,
@@ -122,13 +128,12 @@ def train_head(
     )  # fmt: skip
     report = {
         "parameters": sum(p.numel() for p in head.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "frames": len(data.training),
         "occupied": round(float(trainer.fast.cells.mean()), 5),
         **asdict(score),
     }
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(out / "report.json", report)
     return report
 
 
@@ -157,7 +162,7 @@ class HeadTrainer:
         every = config.shell_every
         shell = surface_shell(film, spec, config.shell_before, config.shell_behind, every)
         head.occupancy.copy_(torch.from_numpy(pack_cells(shell)))
-        self.fast = FastHead(head, shell)
+        self.fast = renderer(head, shell)
 
     def loop(self, out: Path, progress: Progress | None) -> Loop:
         """The loop with the optimiser, resumed from `out` where it holds a stopped run."""
@@ -170,6 +175,7 @@ class HeadTrainer:
                 {"params": networks, "lr": self.config.network_rate},
             ],
             betas=(0.9, 0.99),
+            fused=True,
         )
         identity = {key: value for key, value in asdict(self.config).items() if key != "loop"}
         identity["film"] = self.film.fingerprint
@@ -196,11 +202,14 @@ class HeadTrainer:
         entropy = -(opacity * opacity.log()).mean()
         price = torch.from_numpy(self._line_of_sight(batch, samples))
         sight = (price * done.weights).sum() / len(until)
-        loop.update(colour + config.entropy_weight * entropy + sight)
+        depth = self._depth(batch, done)
+        regular = config.entropy_weight * entropy + config.depth_weight * depth
+        loop.update(colour + sight + regular)
         return {
             "colour_loss": float(colour.detach()),
             "entropy": float(entropy.detach()),
             "line_of_sight": float(sight.detach()),
+            "depth": float(depth.detach()),
             "samples_per_ray": len(samples.positions) / len(until),
         }
 
@@ -214,6 +223,14 @@ class HeadTrainer:
         price = config.front_weight * front + config.behind_weight * back
         # A ray that misses the head has no surface; its colour alone says it must be empty.
         return np.where(np.isfinite(in_front), price, 0).astype(np.float32)
+
+    def _depth(self, batch: RayBatch, done: Shaded) -> Tensor:
+        """Mean squared distance between where rays end and the surface, where that is known."""
+        known = (batch.far < batch.near + self.config.depth_known) & (batch.alphas == 1)
+        seen = torch.from_numpy(known) & (done.opacity.detach() > 0.5)
+        away = done.depth[seen] - torch.from_numpy(batch.near)[seen]
+        # A ray that ends on another surface altogether is the business of colour and sight.
+        return away.square().clamp(max=self.config.cut_behind**2).sum() / len(known)
 
     def score(self, held_out: Film, frames: NDArray[np.int64]) -> HeadScore:
         """Score on held-out frames with the field's own phase and occupancy."""
@@ -246,11 +263,6 @@ def evenly(count: int, wanted: int) -> NDArray[np.int64]:
 def _colour_loss(batch: RayBatch, colour: Tensor, opacity: Tensor) -> Tensor:
     """Squared error over a random background, which makes wrong alpha visible."""
     alpha = torch.from_numpy(batch.alphas)[:, None]
-    background = torch.rand(len(alpha), 3)
+    background = torch.rand(len(alpha), 3, device=colour.device)
     truth = alpha * torch.from_numpy(batch.colours) + (1 - alpha) * background
     return functional.mse_loss(colour + (1 - opacity[:, None]) * background, truth)
-
-
-def _log_score(out: Path, step: int, score: HeadScore) -> None:
-    row: dict[str, Any] = {"step": step, **asdict(score)}
-    append_row(out / "scores.csv", row)

@@ -7,11 +7,10 @@ are known, so a small network of the same architecture learns them directly, and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import HubertModel
 
+from ..contract.errors import BadOption
 from ..contract.units import HUBERT_RECEPTIVE_FIELD, SAMPLES_PER_FEATURE
 from ..reference.checkpoint import save_network
 from ..reference.demo import demo_speech_encoder
@@ -27,8 +27,19 @@ from ..reference.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from ..runtime.audio.normalise import normalise
 from .demo.speech.corpus import Corpus, Utterance
 from .demo.speech.phones import PHONES, feature_labels
-from .loop import Loop, LoopConfig, Progress, save_tensors
-from .speech_batches import AugmentationConfig, draw_batch, stream_of
+from .devices import on_device
+from .files import save_tensors, write_json
+from .hearing import LIVE, hear
+from .loop import Loop, LoopConfig, Progress
+from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, SHARE
+from .speech_batches import (
+    AugmentationConfig,
+    SpeechStream,
+    draw_blocks,
+    heard_in_pieces,
+    heard_whole,
+    stream_of,
+)
 
 
 @dataclass(frozen=True)
@@ -36,20 +47,24 @@ class HubertTrainingConfig:
     """Network, data and budget."""
 
     network: SpeechEncoderConfig = field(default_factory=demo_speech_encoder)
-    blocks: int = 12
+    blocks: Annotated[int, AT_LEAST_1] = 12
     """Blocks of speech a step."""
-    frames: int = 160
+    frames: Annotated[int, AT_LEAST_1] = 160
     """Features (20 ms) a block."""
-    pieces: tuple[int, ...] = (1, 1, 1, 2, 4, 8)
-    """One of these numbers of pieces is drawn each step: with 8, contexts of 0.4 s."""
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.05
+    pieces: Annotated[tuple[int, ...], AT_LEAST_1] = (1, 1, 2, 2, 4, 8)
+    """One of these numbers of pieces is drawn each step. With 1 blocks are heard whole; with more,
+    half as many blocks are heard whole and once more in pieces, with 8 of 0.4 s."""
+    agreement: Annotated[float, NOT_NEGATIVE] = 1.0
+    """Weight of the squared difference of a piece's features from those of the whole block, which
+    are taken as given: what keeps live use close to offline use."""
+    learning_rate: Annotated[float, POSITIVE] = 1.5e-3
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.01
+    label_smoothing: Annotated[float, SHARE] = 0.05
     bfloat16: bool = True
     """Matrix products in bfloat16: twice as fast on a CPU that has them, slower on others."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(minutes=16, warmup_steps=100))
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
 
 
 class PhoneRecogniser(nn.Module):
@@ -62,15 +77,19 @@ class PhoneRecogniser(nn.Module):
 
     def forward(self, samples: Tensor, bfloat16: bool = False) -> Tensor:
         """(B, N) normalised samples → (B, T, 40) logits, T = (N − 400) // 320 + 1."""
+        logits: Tensor = self.classifier(self.features(samples, bfloat16))
+        return logits
+
+    def features(self, samples: Tensor, bfloat16: bool = False) -> Tensor:
+        """(B, N) normalised samples → (B, T, hidden) float32."""
         hubert = self.encoder.hubert
         features = convolve(hubert, samples, bfloat16)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        with torch.autocast(samples.device.type, torch.bfloat16, enabled=bfloat16):
             projected = hubert.feature_projection(features)
             if isinstance(projected, tuple):  # transformers 4 also returns the norm's output
                 projected = projected[0]
             hidden = hubert.encoder(projected).last_hidden_state
-        logits: Tensor = self.classifier(hidden.float())
-        return logits
+        return hidden.float()
 
 
 def convolve(hubert: HubertModel, samples: Tensor, bfloat16: bool = False) -> Tensor:
@@ -124,12 +143,20 @@ def train_hubert(
     """Train until the budget is spent; write the encoder, its classifier and a report.
 
     `out` receives `network/` (`SpeechEncoder`, see `reference.checkpoint`),
-    `classifier.safetensors`, `curve.csv`, `report.json` and the resumable `state.safetensors`.
-    A second call goes on where the first one stopped. Returns the report: accuracies of frames
-    on held-out sentences, with 20 dB noise, in 0.5 s pieces, and on held-out voices; keys ending
-    in `_speech` count only frames that are not silence.
+    `classifier.safetensors`, `curve.csv`, `scores.csv`, `report.json` and the resumable
+    `state.safetensors`. A second call goes on where the first one stopped. Returns the report:
+    accuracies of frames on held-out sentences, with 20 dB noise, in 0.5 s pieces, and on held-out
+    voices, also as a live session hears them; keys ending in `_speech` count only frames that are
+    not silence; `feature_drift` is the RMS of the live features' error in units of their deviation.
+
+    Raises:
+        BadInput: there is no speech.
+        BadOption: blocks cannot be cut into the pieces asked for.
     """
     out = Path(out)
+    stream = stream_of(data.training)
+    if odd := [number for number in config.pieces if config.frames % number]:
+        raise BadOption("pieces", expected=f"divisors of {config.frames} frames", found=f"{odd[0]}")
     torch.manual_seed(config.seed)
     model = PhoneRecogniser(config.network)
     optimiser = torch.optim.AdamW(
@@ -139,34 +166,50 @@ def train_hubert(
     loop = Loop(
         config.loop, model, optimiser, out, seed=config.seed, identity=identity, progress=progress
     )
-    stream = stream_of(data.training)
     for _ in loop:
-        pieces = int(loop.rng.choice(config.pieces))
-        samples, labels = draw_batch(
-            stream, config.blocks, config.frames, pieces, config.augmentation, loop.rng
-        )
-        logits = model(torch.from_numpy(samples), config.bfloat16)
-        loss = F.cross_entropy(
-            logits.flatten(0, 1),
-            torch.from_numpy(labels).flatten(),
-            label_smoothing=config.label_smoothing,
-        )
+        loss = _loss(model, stream, config, loop.rng)
         loop.update(loss)
         if loop.log_due:
             accuracy = evaluate_phones(model, data.held_out[:8])["frames"]
-            loop.log(loss=loss.item(), held_out=accuracy)
+            loop.log(loss=loss.item())
+            loop.score(phone_accuracy=accuracy)
     report = {
         "parameters": sum(p.numel() for p in model.encoder.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "audio_minutes": round(sum(one.seconds for one in data.training) / 60, 1),
         **phone_report(model, data),
     }
     save_network(out / "network", model.encoder, half=True)
     classifier = dict(model.classifier.state_dict())
     save_tensors(out / "classifier.safetensors", classifier, {"phones": " ".join(PHONES)})
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(out / "report.json", report)
     return report
+
+
+def _loss(
+    model: PhoneRecogniser,
+    stream: SpeechStream,
+    config: HubertTrainingConfig,
+    rng: np.random.Generator,
+) -> Tensor:
+    pieces = int(rng.choice(config.pieces))
+    blocks = config.blocks if pieces == 1 else max(1, config.blocks // 2)
+    samples, labels = draw_blocks(stream, blocks, config.frames, config.augmentation, rng)
+    spread = rng.standard_normal((blocks, 1), np.float32)
+    level = np.exp(np.float32(config.augmentation.level) * spread)
+    names = on_device(labels).flatten()
+
+    def named(features: Tensor) -> Tensor:
+        logits = model.classifier(features).flatten(0, 1)
+        return F.cross_entropy(logits, names, label_smoothing=config.label_smoothing)
+
+    whole = model.features(on_device(level * heard_whole(samples)), config.bfloat16)
+    if pieces == 1:
+        return named(whole)
+    cut = level.repeat(pieces, 0) * heard_in_pieces(samples, pieces)
+    apart = model.features(on_device(cut), config.bfloat16).reshape(whole.shape)
+    agreement = (apart - whole.detach()).square().mean()
+    return 0.5 * (named(whole) + named(apart)) + config.agreement * agreement
 
 
 def phone_report(model: PhoneRecogniser, data: Corpus) -> dict[str, float]:
@@ -183,7 +226,29 @@ def phone_report(model: PhoneRecogniser, data: Corpus) -> dict[str, float]:
         found = evaluate_phones(model, utterances, noise_db=noise_db, piece_frames=piece)
         report[name] = round(found["frames"], 4)
         report[f"{name}_speech"] = round(found["speech_frames"], 4)
-    return report
+    return report | _live_report(model, data.held_out_voice)
+
+
+@torch.no_grad()
+def _live_report(model: PhoneRecogniser, utterances: Sequence[Utterance]) -> dict[str, float]:
+    """Accuracy of frames and drift of features as a live session hears the utterances."""
+    model.eval()
+    right = total = 0
+    moved = spread = 0.0
+    for utterance in utterances:
+        count = len(utterance.samples) // SAMPLES_PER_FEATURE
+        live = hear(model.encoder, utterance.samples, count, LIVE)
+        offline = hear(model.encoder, utterance.samples, count)
+        named = model.classifier(on_device(live)).argmax(-1).cpu().numpy()
+        right += int((named == feature_labels(utterance.segments, count)).sum())
+        total += count
+        moved += float(np.square(live - offline).sum())
+        spread += float(np.square(offline - offline.mean(0)).sum())
+    model.train()
+    return {
+        "held_out_voice_live": round(right / max(total, 1), 4),
+        "feature_drift": round((moved / max(spread, 1e-12)) ** 0.5, 4),
+    }
 
 
 @torch.no_grad()
@@ -210,12 +275,12 @@ def evaluate_phones(
             noise = rng.standard_normal(len(samples), np.float32)
             gain = float(np.sqrt(np.square(samples).mean())) * 10.0 ** (-noise_db / 20.0)
             samples = samples + np.float32(gain) * noise
-        batch = torch.from_numpy(normalise(samples))[None]
+        batch = on_device(normalise(samples))[None]
         if piece_frames is not None:
             step = piece_frames * SAMPLES_PER_FEATURE
             overlap = HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE
             batch = batch[0].unfold(0, step + overlap, step)
-        found = model(batch).argmax(-1).flatten().numpy()
+        found = model(batch).argmax(-1).flatten().cpu().numpy()
         labels = feature_labels(utterance.segments, len(found))
         hits = found == labels
         right, total = right + int(hits.sum()), total + len(hits)
@@ -228,5 +293,5 @@ def evaluate_phones(
 @torch.no_grad()
 def hubert_features(encoder: SpeechEncoder, samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """(T, hidden) float32 at 50 Hz of one utterance at 16 kHz, normalised here."""
-    features: Tensor = encoder(torch.from_numpy(normalise(samples))[None])
-    return features[0].numpy()
+    features: Tensor = encoder(on_device(normalise(samples))[None])
+    return features[0].cpu().numpy()

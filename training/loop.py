@@ -8,33 +8,36 @@ A loop reads:
         loop.update(loss)
         if loop.log_due:
             loop.log(loss=loss.item())
+            loop.score(accuracy=…)     # on held-out data
 
-`out/state.safetensors` holds everything a stopped run needs (model, optimiser, both random
-generators, step, time spent); nothing is pickled. Under a step budget a run that was stopped
-and resumed ends with the same bits as one that was not. Under a time budget the learning rate
+Both random generators are seeded anew before every step from the seed and the step's number, so
+what a step draws depends on nothing that happened before: not on stops, scores or rows of the
+curve. Under a step budget a run that was stopped and resumed therefore ends with the same bits as
+one that was not (on one device and number of threads). Under a time budget the learning rate
 follows the clock, so two runs agree only closely.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from ..contract.errors import BadCheckpoint, BadOption, Failure
+from ..contract.errors import BadOption, Failure
+from .files import append_row, clear_leftovers, truncate_rows
+from .progress import RESUMED
+from .ranges import NOT_NEGATIVE, POSITIVE, SHARE, check_ranges
+from .state import load_state, save_state
+
+CURVE, SCORES, STATE = "curve.csv", "scores.csv", "state.safetensors"
+"""Files a run leaves: losses, figures on held-out data, and all it takes to go on."""
 
 Progress = Callable[[float, str], None]
 """`progress(fraction, text)`: fraction of the budget that is spent, 0…1, and a short status."""
@@ -42,26 +45,30 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Budget and schedule. The learning rate itself stands in the optimiser's groups."""
+    """Budget and schedule. The learning rate itself stands in the optimiser's groups.
 
-    minutes: float | None = None
-    """CPU minutes of this process, all its threads together; None sets no limit."""
-    steps: int | None = None
+    Seconds and minutes are CPU time of this process, all its threads together, which other
+    programs do not use up; where the model lives on a GPU they are time on the clock.
+    """
+
+    minutes: Annotated[float | None, POSITIVE] = None
+    """Budget in time; None sets no limit."""
+    steps: Annotated[int | None, NOT_NEGATIVE] = None
     """Optimiser steps; None sets no limit. With both limits the nearer one ends the run."""
-    warmup_steps: int = 50
+    warmup_steps: Annotated[int, NOT_NEGATIVE] = 50
     """Steps over which the learning rate rises from 0, linearly."""
-    final_rate: float = 0.02
+    final_rate: Annotated[float, SHARE] = 0.02
     """Learning rate at the end of the cosine, as a share of the group's own."""
-    clip_norm: float = 1.0
+    clip_norm: Annotated[float, NOT_NEGATIVE] = 1.0
     """Largest L2 norm of the whole gradient; 0 clips nothing."""
-    log_every_s: float = 15.0
-    """CPU seconds between rows of the curve."""
-    save_every_s: float = 60.0
-    """CPU seconds between checkpoints."""
+    log_every_s: Annotated[float, NOT_NEGATIVE] = 15.0
+    """Seconds between rows of the curve."""
+    save_every_s: Annotated[float, NOT_NEGATIVE] = 60.0
+    """Seconds between checkpoints."""
 
     def __post_init__(self) -> None:
         if self.minutes is None and self.steps is None:
-            raise BadOption("LoopConfig", expected="minutes, steps or both", found="no budget")
+            raise BadOption("loop", expected="minutes, steps or both", found="no budget")
 
 
 class Loop:
@@ -82,32 +89,50 @@ class Loop:
         identity: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
     ) -> None:
+        check_ranges(config, "loop")
         self.config, self.model, self.optimiser = config, model, optimiser
         self.out = Path(out)
         self.out.mkdir(parents=True, exist_ok=True)
         self.progress = progress
+        self.seed = seed
         self.step = 0
-        self.spent_s = 0.0
+        self.cpu_s = self.wall_s = 0.0
         self.rng = np.random.default_rng(seed)
-        self._identity = json.dumps(identity or {}, sort_keys=True, default=str)
+        self._identity = identity or {}
+        self._on_cpu = all(p.device.type == "cpu" for p in model.parameters())
+        self._last_score = ""
         for group in optimiser.param_groups:
             group.setdefault("initial_lr", group["lr"])
+        clear_leftovers(self._state_path)
         if self._state_path.exists():
-            self._resume()
-        else:
-            torch.manual_seed(seed)
-            (self.out / "curve.csv").unlink(missing_ok=True)
-        self._clock = time.process_time() - self.spent_s
-        self._next_log = self._next_save = self.spent_s
-        self._next_log += config.log_every_s
-        self._next_save += config.save_every_s
+            progress_then = load_state(self._state_path, model, optimiser, self._identity)
+            self.step = int(progress_then["step"])
+            self.cpu_s, self.wall_s = progress_then["cpu_s"], progress_then["wall_s"]
+        for name in (CURVE, SCORES):
+            truncate_rows(self.out / name, self.step)
+        self._cpu_start = time.process_time() - self.cpu_s
+        self._wall_start = time.monotonic() - self.wall_s
+        self._next_log = self.spent_s + config.log_every_s
+        self._next_save = self.spent_s + config.save_every_s
+        if progress is not None and self.step:
+            progress(self.fraction, f"{RESUMED} step {self.step}")
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of the budget that are spent: CPU time, or time on the clock on a GPU."""
+        return self.cpu_s if self._on_cpu else self.wall_s
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """What the run took so far, over all its interruptions, for a report."""
+        return {"steps": self.step, **self._seconds()}
 
     @property
     def fraction(self) -> float:
         """How much of the budget is spent, 0…1."""
         shares = [0.0]
         if self.config.minutes is not None:
-            shares.append(self.spent_s / max(60.0 * self.config.minutes, 1e-9))
+            shares.append(self.spent_s / (60.0 * self.config.minutes))
         if self.config.steps is not None:
             shares.append(self.step / max(self.config.steps, 1))
         return min(max(shares), 1.0)
@@ -124,6 +149,7 @@ class Loop:
             )
             for group in self.optimiser.param_groups:
                 group["lr"] = group["initial_lr"] * rate
+            self._seed_step()
             # The step counts as done before the caller's body ends, so that `log_due` after
             # `update` already sees it; a checkpoint is only written between steps.
             yield self.step
@@ -150,68 +176,50 @@ class Loop:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimiser.step()
         self.step += 1
-        self.spent_s = time.process_time() - self._clock
+        self._look_at_the_clock()
         if self.progress is not None:
-            self.progress(self.fraction, f"step {self.step}, loss {loss.item():.4f}")
+            text = f"step {self.step}, loss {loss.item():.4f}{self._last_score}"
+            self.progress(self.fraction, text)
 
-    def log(self, **values: float) -> None:
-        """Append a row (step, CPU seconds, then `values`) to `out/curve.csv`."""
-        self.spent_s = time.process_time() - self._clock
+    def log(self, **losses: float) -> None:
+        """Append a row (step, seconds, then `losses`) to `out/curve.csv`."""
+        self._look_at_the_clock()
         self._next_log = self.spent_s + self.config.log_every_s
-        row = {"step": self.step, "cpu_s": round(self.spent_s, 1)}
-        row |= {name: float(f"{value:.6g}") for name, value in values.items()}
-        append_row(self.out / "curve.csv", row)
+        append_row(self.out / CURVE, {**self._row(), **_rounded(losses)})
+
+    def score(self, **figures: float) -> None:
+        """Append a row of figures on held-out data to `out/scores.csv`.
+
+        The first of them is shown with the progress.
+        """
+        rounded = _rounded(figures)
+        name, value = next(iter(rounded.items()))
+        self._last_score = f", {name} {value:.4g}"
+        append_row(self.out / SCORES, {**self._row(), **rounded})
 
     def save(self) -> None:
         """Write `out/state.safetensors` atomically."""
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        state = self.optimiser.state_dict()["state"]
-        for index, slots in state.items():
-            tensors |= {f"optimiser.{index}.{k}": torch.as_tensor(v) for k, v in slots.items()}
-        tensors["rng.torch"] = torch.get_rng_state()
-        metadata = {
-            "step": str(self.step),
-            "spent_s": repr(self.spent_s),
-            "rng": json.dumps(self.rng.bit_generator.state),
-            "identity": self._identity,
-        }
-        save_tensors(self._state_path, tensors, metadata)
+        progress = {"step": self.step, "cpu_s": self.cpu_s, "wall_s": self.wall_s}
+        save_state(self._state_path, self.model, self.optimiser, self._identity, progress)
 
     @property
     def _state_path(self) -> Path:
-        return self.out / "state.safetensors"
+        return self.out / STATE
 
-    def _resume(self) -> None:
-        remedy = "choose another folder, or delete that file to start afresh"
-        try:
-            with safe_open(self._state_path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise BadCheckpoint(
-                str(self._state_path),
-                expected="the state of a stopped run",
-                found=str(error),
-                remedy=remedy,
-            ) from None
-        if metadata.get("identity") != self._identity:
-            raise BadCheckpoint(
-                str(self._state_path),
-                expected=f"the configuration {self._identity}",
-                found=str(metadata.get("identity")),
-                remedy=remedy,
-            )
-        self.model.load_state_dict(_with_prefix(tensors, "model."))
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in _with_prefix(tensors, "optimiser.").items():
-            index, key = name.split(".", 1)
-            slots.setdefault(int(index), {})[key] = value
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": slots, "param_groups": groups})
-        torch.set_rng_state(tensors["rng.torch"])
-        self.rng.bit_generator.state = json.loads(metadata["rng"])
-        self.step, self.spent_s = int(metadata["step"]), float(metadata["spent_s"])
-        truncate_rows(self.out / "curve.csv", self.step)
+    def _row(self) -> dict[str, float]:
+        return {"step": self.step, **self._seconds()}
+
+    def _seconds(self) -> dict[str, float]:
+        return {"cpu_s": round(self.cpu_s, 1), "wall_s": round(self.wall_s, 1)}
+
+    def _look_at_the_clock(self) -> None:
+        self.cpu_s = time.process_time() - self._cpu_start
+        self.wall_s = time.monotonic() - self._wall_start
+
+    def _seed_step(self) -> None:
+        sequence = np.random.SeedSequence([self.seed, self.step])
+        self.rng.bit_generator.state = np.random.PCG64(sequence).state
+        torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
 
 
 def cosine_rate(fraction: float, step: int, warmup_steps: int, final: float) -> float:
@@ -220,47 +228,5 @@ def cosine_rate(fraction: float, step: int, warmup_steps: int, final: float) -> 
     return warmup * (final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * fraction)))
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file under its final name only when it is complete."""
-    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_atomically(path, safetensors_bytes(whole, dict(metadata)))
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, sync it, rename it: readers see the old file or the new."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide the file from other users
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def append_row(path: Path, row: Mapping[str, float]) -> None:
-    """Append one row to a CSV file, with a header when the file is new."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def truncate_rows(path: Path, step: int) -> None:
-    """Drop the rows after `step`: they were logged after the checkpoint being resumed."""
-    if not path.exists():
-        return
-    with path.open(newline="") as file:
-        header, *rows = list(csv.reader(file))
-    kept = [row for row in rows if int(row[0]) <= step]
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *kept])
-
-
-def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.6g}") for name, value in values.items()}

@@ -10,6 +10,7 @@ from ..reference.checkpoint import load_network
 from ..reference.deformation import LandmarkDeformation
 from ..reference.head_field import HeadField
 from ..reference.speech_encoder import SpeechEncoder
+from ..reference.sync_expert import SyncExpert
 from ..reference.torso_field import TorsoField
 
 NETWORK = "network"
@@ -17,7 +18,8 @@ NETWORK = "network"
 
 KINDS: dict[str, type[Any]] = {
     "hubert": SpeechEncoder,
-    "motion": AudioToMotion,
+    "sync": SyncExpert,
+    "vae": AudioToMotion,
     "deformation": LandmarkDeformation,
     "head": HeadField,
     "torso": TorsoField,

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from ..contract.errors import BadInput
 from ..contract.units import HUBERT_RECEPTIVE_FIELD, SAMPLE_RATE, SAMPLES_PER_FEATURE
 from .demo.speech.corpus import Utterance
-from .demo.speech.phones import PHONE_INDEX
+from .demo.speech.phones import PHONE_INDEX, SILENCE
+from .hearing import running_moments
+from .ranges import DECIBELS, NOT_NEGATIVE, POSITIVE, SHARE
 
 Float32 = NDArray[np.float32]
+_LEAST_DEVIATION = 1e-5
 _OVERLAP = HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE  # samples a piece needs beyond its frames
 
 
@@ -24,22 +29,22 @@ _OVERLAP = HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE  # samples a piece needs
 class AugmentationConfig:
     """How speech is degraded; each effect is drawn anew for every block."""
 
-    speed: tuple[float, float] = (0.82, 1.22)
+    speed: Annotated[tuple[float, float], POSITIVE] = (0.82, 1.22)
     """Playback speed: pitch, formants and tempo together."""
-    equaliser_share: float = 0.7
+    equaliser_share: Annotated[float, SHARE] = 0.7
     """Share of blocks that pass a random smooth equaliser."""
-    equaliser_db: float = 8.0
+    equaliser_db: Annotated[float, NOT_NEGATIVE] = 8.0
     """Standard deviation of the equaliser's gains, dB."""
-    reverb_share: float = 0.35
-    reverb_s: tuple[float, float] = (0.05, 0.4)
+    reverb_share: Annotated[float, SHARE] = 0.35
+    reverb_s: Annotated[tuple[float, float], POSITIVE] = (0.05, 0.4)
     """Time in which the reverberation falls by 60 dB, seconds."""
-    noise_share: float = 0.7
-    noise_db: tuple[float, float] = (5.0, 35.0)
+    noise_share: Annotated[float, SHARE] = 0.7
+    noise_db: Annotated[tuple[float, float], DECIBELS] = (5.0, 35.0)
     """Signal-to-noise ratio, dB; its colour is drawn from white to brown."""
-    babble_share: float = 0.15
-    babble_db: tuple[float, float] = (8.0, 25.0)
+    babble_share: Annotated[float, SHARE] = 0.15
+    babble_db: Annotated[tuple[float, float], DECIBELS] = (8.0, 25.0)
     """Ratio to another voice speaking at the same time, dB."""
-    level: float = 0.25
+    level: Annotated[float, NOT_NEGATIVE] = 0.25
     """Standard deviation of the level's logarithm after normalisation: a live normaliser is
     never exactly right."""
 
@@ -55,7 +60,19 @@ class SpeechStream:
 
 
 def stream_of(utterances: Sequence[Utterance]) -> SpeechStream:
-    """Join utterances into one stream that blocks are cut from."""
+    """Join utterances into one stream that blocks are cut from.
+
+    Raises:
+        BadInput: there is no utterance, or nobody says anything.
+    """
+    spoken = {segment.phone for utterance in utterances for segment in utterance.segments}
+    if spoken <= {SILENCE}:
+        raise BadInput(
+            "training speech",
+            expected="utterances in which something is said",
+            found=f"{len(utterances)} utterances, no phone but silence",
+            remedy="use recordings with speech, and say which phones they hold",
+        )
     labels = []
     for utterance in utterances:
         phones = np.zeros(len(utterance.samples), np.int8)
@@ -67,23 +84,17 @@ def stream_of(utterances: Sequence[Utterance]) -> SpeechStream:
     return SpeechStream(samples.astype(np.float32), np.concatenate(labels))
 
 
-def draw_batch(
+def draw_blocks(
     stream: SpeechStream,
     blocks: int,
     frames: int,
-    pieces: int,
     config: AugmentationConfig,
     rng: np.random.Generator,
 ) -> tuple[Float32, NDArray[np.int64]]:
-    """A batch of normalised speech and the phone at the centre of every feature.
-
-    Blocks of `frames` features are degraded and normalised as a whole (as an utterance is) and
-    then cut into `pieces` of equal length: the network sees short contexts on both sides, while
-    its input keeps the level an utterance has. `frames` must be a multiple of `pieces`.
+    """Blocks of degraded speech, not normalised, and the phone at the centre of every feature.
 
     Returns:
-        samples (blocks · pieces, n) float32 with n = 320 · frames / pieces + 80, and labels
-        (blocks · pieces, frames / pieces) int64.
+        samples (blocks, 320 · frames + 80) float32 and labels (blocks, frames) int64.
     """
     length = frames * SAMPLES_PER_FEATURE + _OVERLAP
     samples = np.empty((blocks, length), np.float32)
@@ -93,14 +104,34 @@ def draw_batch(
         clean, places = _cut(stream, length, rng.uniform(*config.speed), rng)
         labels[block] = stream.labels[places[centres]]
         samples[block] = degrade(clean, stream, config, rng)
-    samples -= samples.mean(1, keepdims=True)
-    samples /= samples.std(1, keepdims=True) + 1e-5
-    samples *= np.exp(config.level * rng.standard_normal((blocks, 1))).astype(np.float32)
-    step = frames // pieces
-    windows = np.lib.stride_tricks.sliding_window_view(
-        samples, step * SAMPLES_PER_FEATURE + _OVERLAP, axis=1
-    )[:, :: step * SAMPLES_PER_FEATURE]
-    return windows.reshape(blocks * pieces, -1).copy(), labels.reshape(blocks * pieces, step)
+    return samples, labels
+
+
+def heard_whole(samples: Float32) -> Float32:
+    """Blocks (B, N) normalised each by its own moments, as an utterance is offline."""
+    centred = samples - samples.mean(1, keepdims=True)
+    return centred / (samples.std(1, keepdims=True) + _LEAST_DEVIATION)
+
+
+def heard_in_pieces(samples: Float32, pieces: int) -> Float32:
+    """Blocks (B, N) cut into `pieces` that know nothing of each other, as a live session's do.
+
+    Each is normalised by the moments of its block up to the piece's end. A feature t of a piece of
+    T features has t features of left context and T - 1 - t of look-ahead, so pieces of several
+    lengths show the network every context from none to all.
+
+    Returns:
+        (B · pieces, n) float32, n = 320 · T + 80.
+    """
+    step = (samples.shape[1] - _OVERLAP) // SAMPLES_PER_FEATURE // pieces
+    cut = []
+    for block in samples:
+        mean, deviation = running_moments(block)
+        for last in range(step, pieces * step + 1, step):
+            begin = (last - step) * SAMPLES_PER_FEATURE
+            piece = block[begin : last * SAMPLES_PER_FEATURE + _OVERLAP]
+            cut.append((piece - mean[last - 1]) / (deviation[last - 1] + _LEAST_DEVIATION))
+    return np.stack(cut)
 
 
 def degrade(

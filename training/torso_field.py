@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -18,11 +17,14 @@ from ..contract.measure import psnr
 from ..reference.checkpoint import save_network
 from ..reference.demo import demo_torso
 from ..reference.torso_field import TorsoField, TorsoFieldConfig, pixel_coordinates
+from .devices import on_device
 from .fields.film import Film, Footage
-from .fields.operations import encode, single_thread
+from .fields.operations import encoder, single_thread
 from .fields.statistics import LandmarkStatistics
+from .files import write_json
 from .loop import Loop, LoopConfig, Progress
 from .networks import NETWORK
+from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE
 
 _SMALLEST_POSE_SCALE = 0.02
 _PIXELS_AT_ONCE = 65_536
@@ -33,20 +35,20 @@ class TorsoTrainingConfig:
     """Network, pixels, losses and budget."""
 
     network: TorsoFieldConfig = field(default_factory=demo_torso)
-    frames: int = 8
+    frames: Annotated[int, AT_LEAST_1] = 8
     """Frames a batch."""
-    pixels: int = 512
+    pixels: Annotated[int, AT_LEAST_1] = 512
     """Pixels of each."""
-    alpha_weight: float = 0.05
+    alpha_weight: Annotated[float, NOT_NEGATIVE] = 0.05
     """Loss on the torso's own coverage."""
-    landmark_jitter: float = 0.002
+    landmark_jitter: Annotated[float, NOT_NEGATIVE] = 0.002
     """Standard deviation of noise on the landmarks, head-space units."""
-    table_rate: float = 5e-3
-    network_rate: float = 1e-3
+    table_rate: Annotated[float, POSITIVE] = 5e-3
+    network_rate: Annotated[float, POSITIVE] = 1e-3
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(minutes=2.5, warmup_steps=50, clip_norm=0.0)
     )
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
 
 
 @single_thread()
@@ -65,7 +67,7 @@ def train_torso(
     """
     out = Path(out)
     torch.manual_seed(config.seed)
-    torso = TorsoField(config.network, encode)
+    torso = TorsoField(config.network, encoder())
     trainer = TorsoTrainer(data.training, torso, config)
     loop = trainer.loop(out, progress)
     for _ in loop:
@@ -75,12 +77,11 @@ def train_torso(
     save_network(out / NETWORK, torso)
     report = {
         "parameters": sum(p.numel() for p in torso.parameters()),
-        "steps": loop.step,
-        "cpu_s": round(loop.spent_s, 1),
+        **loop.spent,
         "frames": len(data.training),
         "db": score_torso(torso.eval(), data.held_out, out / "comparison.png"),
     }
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(out / "report.json", report)
     return report
 
 
@@ -94,7 +95,7 @@ class TorsoTrainer:
         bits = np.packbits(mask.ravel(), bitorder="little")
         torso.torso_mask.copy_(torch.from_numpy(bits))
         self._positions = pixel_coordinates(size)
-        self._pixels = torso.masked(self._positions).nonzero()[:, 0].numpy()
+        self._pixels = torso.masked(self._positions).nonzero()[:, 0].cpu().numpy()
         _set_statistics(torso, film)
 
     def loop(self, out: Path, progress: Progress | None) -> Loop:
@@ -127,8 +128,8 @@ class TorsoTrainer:
         noise = loop.rng.normal(0, config.landmark_jitter, (config.frames, 68, 3))
         landmarks = film.landmarks[chosen] + noise.astype(np.float32)
         biases = self.torso.condition(
-            torch.from_numpy(film.poses[chosen].reshape(-1, 12)),
-            torch.from_numpy(landmarks.reshape(config.frames, -1)),
+            on_device(film.poses[chosen].reshape(-1, 12)),
+            on_device(landmarks.reshape(config.frames, -1)),
         )
         seen = _tensor(film.images[of, row, column])
         backdrop = _tensor(film.background[row, column])
@@ -192,14 +193,15 @@ def render_behind_head(torso: TorsoField, film: Film, frame: int) -> NDArray[np.
     inside = torso.masked(positions).nonzero()[:, 0]
     with torch.no_grad():
         biases = torso.condition(
-            torch.from_numpy(film.poses[frame].reshape(1, -1)),
-            torch.from_numpy(film.landmarks[frame].reshape(1, -1)),
+            on_device(film.poses[frame].reshape(1, -1)),
+            on_device(film.landmarks[frame].reshape(1, -1)),
         )
         for part in inside.split(_PIXELS_AT_ONCE):
             given = torch.cat((seen[part] * head[part], head[part]), 1)
             rgba = torso(positions[part], given, biases)
             under[part] = rgba[:, 3:] * rgba[:, :3] + (1 - rgba[:, 3:]) * under[part]
-    whole: NDArray[np.float32] = (head * seen + (1 - head) * under).reshape(size, size, 3).numpy()
+    mixed = (head * seen + (1 - head) * under).reshape(size, size, 3)
+    whole: NDArray[np.float32] = mixed.cpu().numpy()
     return whole
 
 
@@ -235,4 +237,4 @@ def _set_statistics(torso: TorsoField, film: Film) -> None:
 
 def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
     """uint8 to float32 in 0…1."""
-    return torch.from_numpy(pixels.astype(np.float32) / 255)
+    return on_device(pixels.astype(np.float32) / 255)

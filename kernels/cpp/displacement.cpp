@@ -34,6 +34,36 @@ struct Sums {
     float weight[kLanes], x[kLanes], y[kLanes], z[kLanes];
 };
 
+// The exponent from which on the pulls of all landmarks together are lost in rounding beside the
+// regulariser.
+float largest_exponent(float regulariser, int32_t landmarks) {
+    return regulariser > 0 ? std::log(static_cast<float>(1 << 25) * landmarks / regulariser)
+                           : INFINITY;
+}
+
+// The smallest squared distance from a landmark to the box around some nodes.
+struct Around {
+    float low[3], high[3];
+
+    void include(const Vec3& p) {
+        const float at[3] = {p.x, p.y, p.z};
+        for (int d = 0; d < 3; ++d) {
+            low[d] = at[d] < low[d] ? at[d] : low[d];
+            high[d] = at[d] > high[d] ? at[d] : high[d];
+        }
+    }
+
+    float squared_distance(const float* landmark) const {
+        float sum = 0.0f;
+        for (int d = 0; d < 3; ++d) {
+            const float below = low[d] - landmark[d], above = landmark[d] - high[d];
+            const float away = below > above ? below : above;
+            if (away > 0) sum += away * away;
+        }
+        return sum;
+    }
+};
+
 }  // namespace
 
 extern "C" void emogene_active_nodes(const emogene_nodes* grid, const uint8_t* bits,
@@ -54,7 +84,7 @@ extern "C" void emogene_active_nodes(const emogene_nodes* grid, const uint8_t* b
             }
 }
 
-extern "C" void emogene_bake_displacement(const emogene_nodes* grid, const float* rest,
+__attribute__((target_clones("arch=x86-64-v4","arch=x86-64-v3","default"))) extern "C" void emogene_bake_displacement(const emogene_nodes* grid, const float* rest,
                                           const float* falloff, int32_t landmark_count,
                                           float regulariser, const float* landmarks,
                                           int32_t frames, const int32_t* nodes, int64_t count,
@@ -64,12 +94,14 @@ extern "C" void emogene_bake_displacement(const emogene_nodes* grid, const float
     const int64_t total = static_cast<int64_t>(nx) * ny * nz;
     if (nodes == nullptr) count = total;
     const int64_t pieces = (count + kLanes - 1) / kLanes;
+    const float largest = largest_exponent(regulariser, landmark_count);
     for_ranges(pool, pieces * frames, 16, [&](int64_t begin, int64_t end) {
         for (int64_t piece = begin; piece < end; ++piece) {
             const int64_t frame = piece / pieces, first = piece % pieces * kLanes;
             const int lanes = static_cast<int>(count - first < kLanes ? count - first : kLanes);
             int64_t node[kLanes];
             float px[kLanes], py[kLanes], pz[kLanes];
+            Around around = {{INFINITY, INFINITY, INFINITY}, {-INFINITY, -INFINITY, -INFINITY}};
             for (int i = 0; i < kLanes; ++i) {
                 const int64_t entry = first + (i < lanes ? i : 0);
                 node[i] = nodes != nullptr ? nodes[entry] : entry;
@@ -78,10 +110,12 @@ extern "C" void emogene_bake_displacement(const emogene_nodes* grid, const float
                 const int z = static_cast<int>(node[i] / nx / ny);
                 const Vec3 p = node_position(g, x, y, z);
                 px[i] = p.x, py[i] = p.y, pz[i] = p.z;
+                around.include(p);
             }
             Sums sums = {};
             const float* l = landmarks + frame * landmark_count * 3;
             for (int32_t j = 0; j < landmark_count; ++j, l += 3) {
+                if (around.squared_distance(l) * falloff[j] > largest) continue;
                 const float mx = l[0] - rest[3 * j], my = l[1] - rest[3 * j + 1],
                             mz = l[2] - rest[3 * j + 2];
                 for (int i = 0; i < kLanes; ++i) {

@@ -14,7 +14,7 @@ from ...kernels.threads import ThreadPool
 from ..backends.protocol import Runner
 from .enlarge import composited, enlarge
 from .torso import Torso
-from .wavefront import WavefrontHead
+from .wavefront import HeadImage, WavefrontHead
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Renderer:
         pool: ThreadPool,
         super_resolution: Runner | None = None,
     ) -> None:
-        self._head, self._torso, self._pool = head, torso, pool
+        self.head, self._torso, self._pool = head, torso, pool
         self._super_resolution = super_resolution
         self._field_camera = camera.scaled(background.shape[0])
         self._behind = np.ascontiguousarray(background.reshape(-1, 3))
@@ -59,7 +59,11 @@ class Renderer:
 
     def render(self, condition: Condition, pose: Float32) -> Picture:
         """One picture of one frame's condition (F = 1) and pose (3, 4)."""
-        head = self._head.render(condition, pose, self._field_camera)
+        head = self.head.render(condition, pose, self._field_camera)
+        return self.over_torso(head, condition, pose)
+
+    def over_torso(self, head: HeadImage, condition: Condition, pose: Float32) -> Picture:
+        """The picture of a rendered head: over its torso and both over the background."""
         torso = self._torso.render(condition, pose, head)
         samples_per_ray = head.samples / max(1, head.rays)
         if self._super_resolution is not None:

@@ -6,7 +6,7 @@ finished go on to the next round. It takes any `FieldSpec`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from ...contract.camera import Intrinsics
 from ...contract.data import Condition, Float32
-from ...contract.field import DENSITY_EXPONENT_LIMIT, RAY_FEATURE_EPSILON, FieldSpec, GridSpec
+from ...contract.field import (
+    DENSITY_EXPONENT_LIMIT,
+    RAY_FEATURE_EPSILON,
+    RAY_LEAST_OPACITY,
+    FieldSpec,
+    GridSpec,
+)
 from ...contract.stages import bias_name
 from ...contract.weights import FALLOFF, OCCUPANCY, REST, table_name
 from ...kernels import box, displacement, grids, harmonics, rays
@@ -121,9 +127,9 @@ class WavefrontHead:
         pixels = self._region.pixels(pose, camera)
         for start in range(0, len(pixels), RAYS_PER_CHUNK):
             chunk = pixels[start : start + RAYS_PER_CHUNK]
-            origins, directions = rays.camera_rays(pose, camera, chunk, pool=self._pool)
-            result, taken = self._trace(frame, origins, directions)
-            colour[chunk] = self._shade(frame, directions, result)
+            origin, directions = rays.camera_rays(pose, camera, chunk, pool=self._pool)
+            result, taken = self._trace(frame, origin, directions)
+            colour[chunk] = self._shade(frame, origin, directions, result)
             opacity[chunk] = result.opacity
             samples += int(taken.sum())
             hit += int(np.count_nonzero(taken))
@@ -146,20 +152,20 @@ class WavefrontHead:
         return _Frame(biases, baked)
 
     def _trace(
-        self, frame: _Frame, origins: Float32, directions: Float32
+        self, frame: _Frame, origin: Float32, directions: Float32
     ) -> tuple[CompositeState, NDArray[np.int32]]:
         """Composite all rays; also how many samples each took."""
         spec, pool = self._spec, self._pool
         near, far = box.box_interval(
-            origins, directions, *spec.entry_box, spec.march.min_near, pool=pool
+            origin, directions, *spec.entry_box, spec.march.min_near, pool=pool
         )
         per_ray = spec.colour_at == "ray"
         state = MarchState.start(len(directions))
-        result = CompositeState.start(len(directions), spec.geometry_width if per_ray else 3)
+        result = CompositeState.start(len(directions), spec.geometry_width + 1 if per_ray else 3)
         live = np.flatnonzero(far > near).astype(np.int32)
         while live.size:
             samples = march(
-                origins,
+                origin,
                 directions,
                 near,
                 far,
@@ -173,7 +179,11 @@ class WavefrontHead:
             if not len(samples):
                 break  # nothing occupied lies ahead of any ray
             sigmas, geometry = self._density(frame, samples.positions)
-            values = geometry if per_ray else self._colour(frame, directions, samples, geometry)
+            values = (
+                np.concatenate([geometry, samples.distances[:, None]], axis=1)
+                if per_ray
+                else self._colour(frame, directions, samples, geometry)
+            )
             composite(
                 sigmas,
                 values,
@@ -198,26 +208,46 @@ class WavefrontHead:
 
     def _features(self, frame: _Frame, positions: Float32) -> Float32:
         """All grids, then the displacement where it is a feature: (S, feature_width)."""
-        spec, pool = self._spec, self._pool
-        bounds = (spec.bounds_min, spec.bounds_max)
-        moved = None
-        if frame.displacement is not None:
-            moved = displacement.read_displacement(
-                frame.displacement, positions, *bounds, pool=pool
-            )
+        spec = self._spec
+        moved = self._displacement(frame, positions)
         features = np.empty((len(positions), spec.feature_width), np.float32)
         column = 0
         for grid in spec.grids:
+            out = features[:, column : column + grid.width]
             if grid.read_at == "ambient":
-                at = self._ambient(frame, features[:, : spec.grids[0].width])
+                self._encode(grid, self._ambient(frame, features[:, : spec.grids[0].width]), out)
             else:
-                by = moved if grid.read_at == "displaced" else None
-                at = grids.unit_coordinates(positions, *bounds, displacement=by, pool=pool)
-            self._encode(grid, at, features[:, column : column + grid.width])
+                self._read(grid, positions, moved, out)
             column += grid.width
         if spec.displacement_gain and moved is not None:
             features[:, column:] = moved * np.float32(spec.displacement_gain)
         return features
+
+    def _surface(self, frame: _Frame, positions: Float32) -> Float32:
+        """What is read where rays end, at (R, 3): (R, surface_width)."""
+        moved = self._displacement(frame, positions)
+        features = np.empty((len(positions), self._spec.surface_width), np.float32)
+        column = 0
+        for grid in self._spec.surface:
+            self._read(grid, positions, moved, features[:, column : column + grid.width])
+            column += grid.width
+        return features
+
+    def _displacement(self, frame: _Frame, positions: Float32) -> Float32 | None:
+        if frame.displacement is None:
+            return None
+        bounds = (self._spec.bounds_min, self._spec.bounds_max)
+        return displacement.read_displacement(
+            frame.displacement, positions, *bounds, pool=self._pool
+        )
+
+    def _read(
+        self, grid: GridSpec, positions: Float32, moved: Float32 | None, out: Float32
+    ) -> None:
+        bounds = (self._spec.bounds_min, self._spec.bounds_max)
+        by = moved if grid.read_at == "displaced" else None
+        at = grids.unit_coordinates(positions, *bounds, displacement=by, pool=self._pool)
+        self._encode(grid, at, out)
 
     def _encode(self, grid: GridSpec, at: Float32, out: Float32) -> None:
         grids.encode(grid, self._weights[table_name(grid)], at, out=out, pool=self._pool)
@@ -235,22 +265,26 @@ class WavefrontHead:
     ) -> Float32:
         """Colour of every sample, (S, 3)."""
         seen = harmonics.spherical_harmonics(directions, self._spec.directions, pool=self._pool)
-        return self._run_colour(frame, seen[samples.rays], geometry)
+        return self._run_colour(frame, [seen[samples.rays], geometry])
 
-    def _shade(self, frame: _Frame, directions: Float32, result: CompositeState) -> Float32:
+    def _shade(
+        self, frame: _Frame, origin: Float32, directions: Float32, result: CompositeState
+    ) -> Float32:
         """Premultiplied colour of every ray, (N, 3)."""
         if self._spec.colour_at == "sample":
             return result.channels
         shaded = np.zeros((len(directions), 3), np.float32)
         hit = np.flatnonzero(result.opacity > 0.0)
+        directions, channels = directions[hit], result.channels[hit]
         opacity = result.opacity[hit, None]
-        seen = harmonics.spherical_harmonics(
-            directions[hit], self._spec.directions, pool=self._pool
-        )
-        mean = result.channels[hit] / (opacity + np.float32(RAY_FEATURE_EPSILON))
-        shaded[hit] = self._run_colour(frame, seen, mean) * opacity
+        seen = harmonics.spherical_harmonics(directions, self._spec.directions, pool=self._pool)
+        inputs = [seen, channels[:, :-1] / (opacity + np.float32(RAY_FEATURE_EPSILON))]
+        if self._spec.surface:
+            depth = channels[:, -1:] / np.maximum(opacity, np.float32(RAY_LEAST_OPACITY))
+            inputs.append(self._surface(frame, origin + depth * directions))
+        shaded[hit] = self._run_colour(frame, inputs) * opacity
         return shaded
 
-    def _run_colour(self, frame: _Frame, seen: Float32, geometry: Float32) -> Float32:
+    def _run_colour(self, frame: _Frame, inputs: Sequence[Float32]) -> Float32:
         bias = frame.biases[bias_name(self._spec.colour.name)]
-        return run_rows(self._networks.colour, np.concatenate([seen, geometry], axis=1), bias)
+        return run_rows(self._networks.colour, np.concatenate(inputs, axis=1), bias)

@@ -50,6 +50,11 @@ def tampered(data: bytes, factor: float = 1.001) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def test_a_reader_without_surface_grids_is_kept_out(tiny_engines: Path) -> None:
+    manifest = read_manifest(tiny_engines)
+    assert manifest.field.surface and "surface_grids" in manifest.requires
+
+
 def test_the_manifest_describes_what_is_there(tiny_engines: Path) -> None:
     manifest = read_manifest(tiny_engines)
     check_files(tiny_engines, manifest)

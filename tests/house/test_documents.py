@@ -113,8 +113,9 @@ def test_training_commands_exist() -> None:
     ]
     assert lines
     for program, command, *rest in lines:
+        commands = [command, rest[0]] if command == "prepare" else [command]
         done = subprocess.run(
-            [Path(sys.executable).with_name(program), command, "--help"],
+            [Path(sys.executable).with_name(program), *commands, "--help"],
             capture_output=True,
             text=True,
             env=os.environ | {"COLUMNS": "200"},

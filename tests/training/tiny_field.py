@@ -13,17 +13,23 @@ from emogene.reference.torso_field import TorsoFieldConfig
 def tiny_head() -> HeadFieldConfig:
     """The demo's head field with smaller grids, fewer cells and nodes."""
     whole = demo_head()
-    grids = tuple(
-        GridSpec.tiled(
-            grid.name, levels=len(grid.levels), base=4, finest=32, log2_size=9, read_at=grid.read_at
-        )
-        for grid in whole.field.grids
+    grids, surface = (
+        tuple(_small(grid) for grid in grids) for grids in (whole.field.grids, whole.field.surface)
     )
     assert whole.field.displacement is not None
     displacement = replace(whole.field.displacement, resolution=(10, 9, 8))
     march = replace(whole.field.march, occupancy_resolution=32, step=0.06)
-    field = replace(whole.field, grids=grids, displacement=displacement, march=march)
+    field = replace(
+        whole.field, grids=grids, surface=surface, march=march, displacement=displacement
+    )
     return replace(whole, field=field)
+
+
+def _small(grid: GridSpec) -> GridSpec:
+    levels = len(grid.levels)
+    return GridSpec.tiled(
+        grid.name, levels=levels, base=4, finest=32, log2_size=9, read_at=grid.read_at
+    )
 
 
 def tiny_torso() -> TorsoFieldConfig:

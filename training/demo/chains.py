@@ -7,7 +7,8 @@ import os
 import pickle
 import queue
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -15,10 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ...contract.errors import Failure
+from ..progress import Report
 from .recipe import CHAINS, DemoConfig, Workshop
-
-Report = Callable[[str, float, str], None]
-"""`report(stage, fraction, text)`; fraction 1 once when the stage is finished."""
 
 _POLL_S = 0.5
 _REPORT_EVERY = 0.002  # of a stage's budget: a queue is slower than a training step
@@ -43,19 +42,21 @@ def make(
     *,
     only: Sequence[str] = (),
     processes: int | None = None,
+    device: str = "cpu",
 ) -> None:
     """Run every stage that has not finished, or the stages `only`, finished or not.
 
     Args:
         folder: where the stages leave their results.
         processes: 2 runs the chains side by side; None does so where there are two cores.
+        device: where networks are trained.
 
     Raises:
         EmoGeneError: what stopped a stage; the other chain is stopped too, and both go on where
             they were when called again.
         Failure: a chain's process died.
     """
-    workshop = Workshop(folder, config)
+    workshop = Workshop(folder, config, device)
     todo: dict[str, tuple[str, ...]] = {}
     for chain, stages in CHAINS.items():
         wanted = [s for s in stages if (s in only if only else not workshop.finished(s))]
@@ -71,7 +72,7 @@ def make(
         for stages in todo.values():
             _run_stages(workshop, stages, report)
         return
-    _run_side_by_side(folder, config, todo, report)
+    _run_side_by_side(workshop, todo, report)
 
 
 def _run_stages(workshop: Workshop, stages: Sequence[str], report: Report) -> None:
@@ -81,13 +82,14 @@ def _run_stages(workshop: Workshop, stages: Sequence[str], report: Report) -> No
 
 
 def _run_side_by_side(
-    folder: Path, config: DemoConfig, todo: Mapping[str, Sequence[str]], report: Report
+    workshop: Workshop, todo: Mapping[str, Sequence[str]], report: Report
 ) -> None:
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
+    made = (workshop.folder, workshop.config, workshop.device)
     running = {
         chain: context.Process(
-            target=_chain, args=(chain, folder, config, stages, messages), name=f"demo {chain}"
+            target=_chain, args=(chain, made, stages, messages), name=f"demo {chain}"
         )
         for chain, stages in todo.items()
     }
@@ -121,8 +123,9 @@ def _next(messages: Any, running: Mapping[str, BaseProcess]) -> _Message:
 
 @contextmanager
 def _stopped_at_the_end(running: Mapping[str, BaseProcess]) -> Iterator[None]:
-    for process in running.values():
-        process.start()
+    with _interrupts_ignored():  # which children inherit: the parent alone answers to Ctrl-C
+        for process in running.values():
+            process.start()
     try:
         yield
     finally:
@@ -132,11 +135,22 @@ def _stopped_at_the_end(running: Mapping[str, BaseProcess]) -> Iterator[None]:
             process.join()
 
 
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # Python allows it there alone
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _chain(
-    chain: str, folder: Path, config: DemoConfig, stages: Sequence[str], messages: Any
+    chain: str, made: tuple[Path, DemoConfig, str], stages: Sequence[str], messages: Any
 ) -> None:
-    """A chain's process. Interrupts reach the parent alone, which then stops its children."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A chain's process."""
     import torch
 
     torch.set_num_threads(1)  # the other chain has the other core
@@ -144,11 +158,14 @@ def _chain(
 
     def report(stage: str, fraction: float, text: str) -> None:
         if fraction >= 1.0 or fraction - said[stage] >= _REPORT_EVERY:
+            parent = multiprocessing.parent_process()
+            if parent is not None and not parent.is_alive():
+                os._exit(1)  # nobody is left to stop this process; the last checkpoint stands
             said[stage] = fraction
             messages.put(_Message(chain, stage, fraction, text))
 
     try:
-        _run_stages(Workshop(folder, config), stages, report)
+        _run_stages(Workshop(*made), stages, report)
         messages.put(_Message(chain, done=True))
     except BaseException as error:
         messages.put(_Message(chain, error=_portable(error)))

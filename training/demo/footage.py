@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...contract.units import FRAMES_PER_SECOND
 from ..fields.film import HELD_OUT, TRAINING
+from ..ranges import AT_LEAST_1, NOT_NEGATIVE
 from .film import film
 from .head.rig import HeadRig
 from .performance import NATURAL, RICH, Balance, Clip, direct, pose_track
@@ -22,17 +24,17 @@ from .speech.visemes import speech_parameters
 class FootageConfig:
     """How much is filmed. A take shows one emotion; takes go round the eight."""
 
-    size: int = 512
+    size: Annotated[int, AT_LEAST_1] = 512
     """Width and height, pixels."""
-    takes: int = 32
-    held_out_takes: int = 8
-    take_frames: int = 76
+    takes: Annotated[int, AT_LEAST_1] = 48
+    held_out_takes: Annotated[int, AT_LEAST_1] = 8
+    take_frames: Annotated[int, AT_LEAST_1] = 76
     """Frames a take lasts."""
-    held_out_take_frames: int = 40
-    every: int = 2
+    held_out_take_frames: Annotated[int, AT_LEAST_1] = 40
+    every: Annotated[int, AT_LEAST_1] = 2
     """Film every this-many-th frame of a take: neighbours teach little that is new."""
-    held_out_every: int = 5
-    seed: int = 0
+    held_out_every: Annotated[int, AT_LEAST_1] = 5
+    seed: Annotated[int, NOT_NEGATIVE] = 0
 
 
 def shoot(

@@ -1,6 +1,6 @@
 """From what the mouth says to what the whole head does: emotion, blinks, brows and head poses.
 
-The gaze is only what the emotion's preset says, for no landmark could explain it to the fields.
+The eyes look ahead, for no landmark could explain a gaze to the fields.
 """
 
 from __future__ import annotations

@@ -90,11 +90,25 @@ def score_head(
     scores = []
     for frame in frames:
         picture = render_head(fast, film, int(frame), statistics, box)
-        shown, truth = _shown(picture), _truth(film, int(frame), box)
-        mouth = _mouth(film, int(frame), box)
-        hit = picture.samples[_alpha(film, int(frame), box) > 0.5]
-        scores.append((psnr(shown, truth, 1.0), psnr(shown[mouth], truth[mouth], 1.0), hit.mean()))
+        score = score_frame(picture, film, int(frame), box)
+        scores.append((score.head_db, score.mouth_db, score.samples))
     return HeadScore(*map(float, np.mean(scores, axis=0)))
+
+
+def score_frame(
+    picture: HeadPicture, film: Film, frame: int, box: tuple[int, int, int, int]
+) -> HeadScore:
+    """Compare a rendered head with a film's frame, both laid over grey.
+
+    The head's PSNR is over `box` (`Film.head_box`), the mouth's over the bounding box of its
+    landmarks and 1/64 of the image around it.
+    """
+    shown, truth = _shown(picture), _truth(film, frame, box)
+    mouth = _mouth(film, frame, box)
+    hit = picture.samples[_alpha(film, frame, box) > 0.5]
+    return HeadScore(
+        psnr(shown, truth, 1.0), psnr(shown[mouth], truth[mouth], 1.0), float(hit.mean())
+    )
 
 
 def save_comparison(

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...contract.errors import BadOption
+from ...contract.field import GridSpec
 from ...kernels.box import box_interval
-from ...kernels.displacement import active_nodes, bake_displacement, read_displacement
+from ...kernels.displacement import active_nodes, bake_displacement, in_bricks, read_displacement
 from ...kernels.occupancy import Occupancy
 from ...kernels.traversal import MarchState, Samples, march
 from ...reference.head_field import FrameCondition, HeadField
-from ...reference.volume_rendering import Composited
+from ...reference.volume_rendering import Shaded, mean_depth
 from .operations import composite, encode
 
 Float32 = NDArray[np.float32]
@@ -73,7 +74,10 @@ class FastHead:
         self.cells = cells
         self.occupancy = Occupancy.from_cells(cells, self.low, self.high)
         moved = self.spec.displacement
-        self._nodes = None if moved is None else active_nodes(moved.resolution, self.occupancy)
+        self._nodes = None
+        if moved is not None:
+            nodes = active_nodes(moved.resolution, self.occupancy)
+            self._nodes = in_bricks(nodes, moved.resolution)
 
     def condition(self, windows: Tensor, landmarks: Float32) -> FrameCondition:
         """`HeadField.frame` for windows (F, W, 204) and head-space landmarks (F, 68, 3)."""
@@ -122,36 +126,49 @@ class FastHead:
         self, positions: Float32, condition: FrameCondition, frames: NDArray[np.int32]
     ) -> Tensor:
         """`HeadField.sample_features` for samples (S, 3) of the batch's `frames` (S,)."""
-        spec, extent = self.spec, self.high - self.low
-        parts = []
-        still = (positions - self.low) / extent
-        moved = still
-        if condition.displacement is not None:
-            away = read_displacement(
-                condition.displacement.numpy(), positions, self.low, self.high, frames=frames
-            )
-            moved = (positions - away - self.low) / extent
-        for grid in spec.grids:
-            at = moved if grid.read_at == "displaced" else still
-            table = self.head.get_submodule(grid.name).table
-            parts.append(encode(grid, table, torch.from_numpy(at)))
+        spec = self.spec
+        away = self._displacement(positions, condition, frames)
+        parts = [self._read(grid, torch.from_numpy(positions), away) for grid in spec.grids]
         if spec.displacement_gain:
             parts.append(torch.from_numpy(away * np.float32(spec.displacement_gain)))
         return torch.cat(parts, dim=1)
 
-    def shade(self, rays: RaySpan, samples: Samples, condition: FrameCondition) -> Composited:
-        """Evaluate the field at the samples and composite them: premultiplied colour (N, 3)."""
+    def shade(self, rays: RaySpan, samples: Samples, condition: FrameCondition) -> Shaded:
+        """Evaluate the field at the samples and composite them."""
         head, step = self.head, self.spec.march.step
         of_samples = np.ascontiguousarray(rays.frames[samples.rays])
         at = torch.from_numpy(of_samples.astype(np.int64))
         features = self.features(samples.positions, condition, of_samples)
-        density, geometry = head.sample_density(features, condition, at)
+        density, values = head.sample_density(features, condition, at)
         directions = torch.from_numpy(rays.directions)
         if self.spec.colour_at == "sample":
             seen = directions[torch.from_numpy(samples.rays.astype(np.int64))]
-            colour = head.sample_colour(seen, geometry, condition, at)
-            return Composited(*composite(density, colour, samples.offsets, step))
-        sums, opacity, weights = composite(density, geometry, samples.offsets, step)
-        frames = torch.from_numpy(rays.frames.astype(np.int64))
-        colour = head.ray_colour(directions, sums, opacity, condition, frames)
-        return Composited(colour, opacity, weights)
+            values = head.sample_colour(seen, values, condition, at)
+        values = torch.cat((values, torch.from_numpy(samples.distances)[:, None]), dim=1)
+        sums, opacity, weights = composite(density, values, samples.offsets, step)
+        depth = mean_depth(sums[:, -1], opacity)
+        colour = sums[:, :-1]
+        if self.spec.colour_at == "ray":
+            surface = self._surface_features(rays, depth, condition) if self.spec.surface else None
+            frames = torch.from_numpy(rays.frames.astype(np.int64))
+            colour = head.ray_colour(directions, colour, opacity, condition, frames, surface)
+        return Shaded(colour, opacity, weights, depth)
+
+    def _surface_features(self, rays: RaySpan, depth: Tensor, condition: FrameCondition) -> Tensor:
+        ends = torch.from_numpy(rays.origins) + depth[:, None] * torch.from_numpy(rays.directions)
+        away = self._displacement(ends.detach().numpy(), condition, rays.frames)
+        return torch.cat([self._read(grid, ends, away) for grid in self.spec.surface], dim=1)
+
+    def _displacement(
+        self, positions: Float32, condition: FrameCondition, frames: NDArray[np.int32]
+    ) -> Float32:
+        """(S, 3); how it changes with the position has no gradient: it is smooth and small."""
+        if condition.displacement is None:
+            return np.zeros_like(positions)
+        baked = condition.displacement.numpy()
+        return read_displacement(baked, positions, self.low, self.high, frames=frames)
+
+    def _read(self, grid: GridSpec, positions: Tensor, away: Float32) -> Tensor:
+        moved = positions - torch.from_numpy(away) if grid.read_at == "displaced" else positions
+        at = (moved - torch.from_numpy(self.low)) / torch.from_numpy(self.high - self.low)
+        return encode(grid, self.head.get_submodule(grid.name).table, at)

@@ -1,4 +1,7 @@
-"""Frames of a training video, opened from the folder that ``training/demo/film.py`` writes."""
+"""Frames of a training video, opened from the folder that ``training/demo/film.py`` writes.
+
+``training/datasets/film.py`` writes the same of real videos.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ class Film:
         head_alpha, torso_alpha: (N, H, H) uint8 coverage of the two layers.
         depth_near, depth_far: (N, H, H) float16 camera z of the nearest and the farthest head
             surface within a pixel; 0 where there is no head.
+        depth_is_band: the two are not measured: the surface lies somewhere between them.
         landmarks: (N, 68, 3) float32 head space.
         poses: (N, 3, 4) float32 camera-from-head.
         emotions: (N,) row of each frame's emotion.
@@ -49,6 +53,7 @@ class Film:
     emotions: NDArray[np.int64]
     background: NDArray[np.uint8]
     camera: Intrinsics
+    depth_is_band: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -113,7 +118,7 @@ def open_film(folder: Path) -> Film:
             landmark or pose is not finite, or an emotion is none of the eight.
     """
     folder = Path(folder)
-    camera = _read_camera(folder / "film.json")
+    camera, depth_is_band = _read_description(folder / "film.json")
     size = camera.size
     pictures = {
         name: _read(folder, name, (None, size, size, *last), dtype)
@@ -134,6 +139,7 @@ def open_film(folder: Path) -> Film:
         emotions=np.array(_read(folder, "emotions", (count,), None)).astype(np.int64),
         background=np.array(_read(folder, "background", (size, size, 3), np.uint8)),
         camera=camera,
+        depth_is_band=depth_is_band,
     )
     _check(film)
     return film
@@ -158,13 +164,12 @@ def _check(film: Film) -> None:
         raise _refuse(film.folder / "emotions.npy", expected, "others")
 
 
-def _read_camera(path: Path) -> Intrinsics:
+def _read_description(path: Path) -> tuple[Intrinsics, bool]:
     try:
         plain: dict[str, Any] = json.loads(path.read_text())
         camera = plain["intrinsics"]
-        return Intrinsics(
-            int(camera["size"]), float(camera["focal"]), float(camera["cx"]), float(camera["cy"])
-        )
+        lens = float(camera["focal"]), float(camera["cx"]), float(camera["cy"])
+        return Intrinsics(int(camera["size"]), *lens), plain.get("depth") == "band"
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _refuse(path, "a film's description with its camera", str(error)) from None
 

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from ...contract.field import GridSpec
 from ...kernels import compositing, grids
+from ...reference.grids import encode_grid
+from ...reference.head_field import Encode
 
 
 @contextmanager
@@ -57,6 +59,11 @@ def composite(
     """
     sums, opacities, weights = _Composite.apply(sigmas, values, offsets, step)
     return sums, opacities, weights
+
+
+def encoder() -> Encode:
+    """How grids are read on the default device: by the kernels on the CPU, else by plain torch."""
+    return encode if torch.get_default_device().type == "cpu" else encode_grid
 
 
 class _Encode(torch.autograd.Function):

@@ -24,7 +24,8 @@ def surface_shell(
 
     Args:
         before, behind: how far the shell reaches along each ray in front of and behind the
-            surface seen there, head-space units.
+            surface seen there, head-space units; around the whole band where the film's depth
+            is one.
         every: use each this-many-th frame.
 
     Raises:
@@ -39,9 +40,10 @@ def surface_shell(
         chosen = numbers[start : start + _SURFACES_AT_ONCE]
         frame, row, column = np.nonzero(film.depth_near[chosen, ::stride, ::stride])
         rays = ray_batch(film, chosen, frame.astype(np.int32), row * stride, column * stride)
+        last = rays.far if film.depth_is_band else rays.near
         mark_segments(
             cells, rays.origins, rays.directions, rays.near - np.float32(before),
-            rays.near + np.float32(behind), low, high,
+            last + np.float32(behind), low, high,
         )  # fmt: skip
     if not cells.any():
         raise BadInput(
@@ -79,7 +81,7 @@ def baked_occupancy(
             expressions a little beyond the film stay covered.
     """
     largest = np.zeros(fast.cells.shape, np.float32)
-    rest = fast.head.displacement.rest.numpy() if fast.spec.displacement else 0.0
+    rest = fast.head.displacement.rest.cpu().numpy() if fast.spec.displacement else 0.0
     with torch.no_grad():
         for _ in range(batches):
             batch = sampler.draw(rng)

@@ -18,8 +18,9 @@ from emogene.contract.landmarks import (
 )
 from emogene.training.demo.head import camera, eyes
 from emogene.training.demo.head import surface as surfaces
-from emogene.training.demo.head.anatomy import NECK_CUT, mouth_line, neck_height
+from emogene.training.demo.head.anatomy import mouth_line, neck_excess
 from emogene.training.demo.head.landmarks import SKIN_LANDMARKS, brow_means
+from emogene.training.demo.head.looks import IRIS, PUPIL
 from emogene.training.demo.head.parameters import (
     EMOTION_PRESETS,
     INDEX,
@@ -28,6 +29,7 @@ from emogene.training.demo.head.parameters import (
     emotion_offset,
     vector,
 )
+from emogene.training.demo.head.raster import z_buffer
 from emogene.training.demo.head.render import backdrop, render
 from emogene.training.demo.head.rig import HeadRig
 from emogene.training.demo.head.sculpture import Sculpture
@@ -109,8 +111,11 @@ def test_the_jaw_opens_the_mouth_and_press_closes_it(rig):
         for jaw in (0.0, 0.3, 0.6, 0.9)
     ]
     assert all(b > a + 0.05 for a, b in pairwise(openings))
-    apart = neutral(rig, press=0.0)
-    assert openings[0] < 0.6 * distance(apart, UPPER_LIP_CENTRE, LOWER_LIP_CENTRE)
+    closed, apart = (
+        points[UPPER_LIP_CENTRE, 1] - points[LOWER_LIP_CENTRE, 1]
+        for points in (neutral(rig), neutral(rig, press=0.0))
+    )
+    assert closed < 0.6 * apart
 
 
 def test_lids_close_over_the_eyes(rig):
@@ -119,6 +124,55 @@ def test_lids_close_over_the_eyes(rig):
         assert (distance(points, 37, 41) > 0.06) == (lid_r == 1.0)
         assert (distance(points, 44, 46) > 0.06) == (lid_l == 1.0)
     assert distance(neutral(rig, lidL=1.4), 43, 47) > distance(neutral(rig), 43, 47)
+
+
+def pixels(rig, points, pose=None):
+    """Columns and rows of head-space `points` in a picture of `SIZE` pixels."""
+    pose = camera.pose() if pose is None else pose
+    return camera.project(points, pose, camera.intrinsics(SIZE))[..., :2].astype(int).T
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS)
+def test_closed_lids_hide_the_eye(rig, emotion):
+    """Not a subpixel of the eyeball is left, and what is seen there is opaque and skin."""
+    face = vector() + emotion_offset(emotion)
+    face[[INDEX["lidL"], INDEX["lidR"]]] = 0.0
+    for yaw in (-0.3, 0.0, 0.3):
+        pose = camera.pose(yaw)
+        vertices, size = rig.stand(rig.deform(face), pose), 3 * SIZE
+        lens = camera.intrinsics(size)
+        seen = z_buffer(vertices, rig.faces, size, lens.focal, lens.cx, lens.cy, camera.DISTANCE)[1]
+        shown = np.unique(rig.faces[seen[seen >= 0]])
+        for side in "LR":
+            ball = rig.parts["eye" + side]
+            assert not ((shown >= ball.start) & (shown < ball.stop)).any()
+    shot = render(rig, face, camera.pose(), SIZE)
+    column, row = pixels(rig, rig.landmarks(face[None])[0, 36:48])
+    assert (shot.head_alpha[row, column] == 255).all()
+
+
+def test_the_gaze_never_moves():
+    """No landmark could explain it to a field."""
+    for preset in EMOTION_PRESETS.values():
+        assert not {"gazeX", "gazeY"} & set(preset)
+
+
+def test_upper_lids_cover_the_top_of_the_iris_at_rest():
+    upper, lower = eyes.lid_edges("L", np.ones(1), np.zeros(1))
+    middle = eyes.ALONG // 2
+    assert PUPIL < upper[0, middle] < IRIS
+    assert PUPIL < -lower[0, middle] < IRIS
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS)
+def test_creases_deepen_smoothly_with_what_draws_them(rig, emotion):
+    skin = rig.parts["skin"]
+    shade = [
+        rig.lit(vector() + emotion_offset(emotion, intensity))[skin]
+        for intensity in np.linspace(0, 1.5, 16)
+    ]
+    assert (shade[-1] <= shade[0]).all() and (shade[-1] > 0.3 * shade[0]).all()
+    assert np.abs(np.diff(shade, axis=0)).max() < 0.08
 
 
 def test_emotions_differ_pairwise(rig):
@@ -151,7 +205,7 @@ def test_meshes_are_closed_where_they_are_not_cut_off(rig):
 def test_a_cached_rig_is_the_built_rig(rig, rig_folder):
     (path,) = rig_folder.glob("head-*.npz")
     again = HeadRig(Sculpture.load(path))
-    for name in ("neutral", "faces", "colour", "occlusion", "shadow", "layer"):
+    for name in ("neutral", "faces", "colour", "occlusion", "shadow", "below", "texture"):
         np.testing.assert_array_equal(getattr(again, name), getattr(rig, name))
     face = random_faces(1)
     np.testing.assert_array_equal(again.landmarks(face), rig.landmarks(face))
@@ -181,12 +235,12 @@ def test_the_head_layer_is_rigid(rig):
     pose = camera.pose(0.3, -0.1, 0.1, (0.05, 0.02, 0.1))
     mesh = rig.deform(vector())
     stood = rig.stand(mesh, pose) * (1, -1, -1) + (0, 0, camera.DISTANCE)
-    of_head = np.unique(rig.faces[rig.layer == 1])
+    of_head = np.unique(rig.faces[(rig.below[rig.faces] < 0).any(1)])
     expected = mesh[of_head] @ pose[:, :3].T + pose[:, 3]
     np.testing.assert_allclose(stood[of_head], expected, atol=1e-5)
     skin = rig.neutral[rig.parts["skin"]]
-    chin = (skin[:, 2] > 0.4) & (skin[:, 1] > -1.2)
-    assert (neck_height(skin[chin]) > NECK_CUT).all()
+    assert (neck_excess(skin[skin[:, 2] > 0.35]) < 0).all()  # the chin is the head's
+    assert (neck_excess(skin[skin[:, 1] < -1.15]) > 0).all()  # and the neck the torso's
 
 
 def test_rendered_layers_fit_image_depth_and_landmarks(rig):
@@ -213,13 +267,51 @@ def test_rendered_layers_fit_image_depth_and_landmarks(rig):
     np.testing.assert_allclose(shot.depth_near[v, u][nose], z[nose], atol=0.12)
 
 
+def test_the_layers_meet_in_a_clean_seam(rig):
+    """Below the chin there is one edge from head to torso in every column, and depth is smooth."""
+    for yaw in (-0.3, 0.0, 0.3):
+        face, pose = vector({"press": 1.0, "jaw": 0.5}), camera.pose(yaw, 0.1)
+        shot = render(rig, face, pose, 2 * SIZE)
+        jaw = 2 * pixels(rig, rig.landmarks(face[None])[0, 4:13], pose)[0]
+        for column in range(jaw.min() + 2, jaw.max() - 1):
+            rows = np.flatnonzero(shot.head_alpha[:, column] > 127)
+            assert np.diff(rows).max() == 1  # no speckle of head within the torso
+        lip = 2 * pixels(rig, rig.landmarks(face[None])[0, 57], pose)[1] + 4
+        for column in range(jaw[2], jaw[6] + 1):
+            depth = shot.depth_far[lip:, column].astype(float)
+            assert np.abs(np.diff(depth[depth > 0])).max() < 0.12
+
+
+def test_the_head_stays_within_the_fields_bounds(rig):
+    head = rig.below < 0
+    for face in (
+        vector(),
+        *random_faces(6),
+        *(vector() + emotion_offset(e, 1.5) for e in EMOTIONS),
+    ):
+        for points in (rig.deform(face)[head], rig.landmarks(face[None])[0]):
+            assert np.isfinite(points).all()
+            assert (np.abs(points[:, 0]) < 1.15).all() and (np.abs(points[:, 2]) < 1.30).all()
+            assert points[:, 1].min() > -1.55 and points[:, 1].max() < 1.60
+
+
+def test_a_frame_is_the_same_each_time(rig, rig_folder):
+    (path,) = rig_folder.glob("head-*.npz")
+    face = vector() + emotion_offset("happy")
+    first = render(rig, face, camera.pose(0.2), SIZE)
+    second = render(HeadRig(Sculpture.load(path)), face, camera.pose(0.2), SIZE)
+    for name in ("image", "head_alpha", "torso_alpha", "depth_near", "depth_far"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
 def test_an_open_mouth_shows_its_dark_inside(rig):
     points = neutral(rig, jaw=0.8)
     middle = points[[UPPER_LIP_CENTRE, LOWER_LIP_CENTRE]].mean(0)
     column, row, _ = camera.project(middle, camera.pose(), camera.intrinsics(SIZE)).astype(int)
     opened = render(rig, vector({"jaw": 0.8}), camera.pose(), SIZE).image
     closed = render(rig, vector(), camera.pose(), SIZE).image
-    assert opened[row, column].mean() < 0.6 * closed[row, column].mean()
+    assert opened[row, column].mean() < 0.75 * closed[row, column].mean()
+    assert opened[row, column, 0] > 60  # dark red, not black
 
 
 def test_the_distance_to_the_mouth_line_is_symmetric():

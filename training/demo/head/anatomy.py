@@ -12,21 +12,21 @@ import numpy as np
 
 from .shapes import carve, cone, ellipsoid, jit, sphere, union
 
-MOUTH_Y = -0.565
-MOUTH_HALF_WIDTH = 0.262
+MOUTH_Y = -0.535
+MOUTH_HALF_WIDTH = 0.268
 SLIT = 0.017  # half the height of the sculpted mouth slit
-EYE_X, EYE_Y, EYE_Z, EYE_RADIUS = 0.305, 0.02, 0.590, 0.225
+EYE_X, EYE_Y, EYE_Z, EYE_RADIUS = 0.305, 0.02, 0.578, 0.238
 JAW_HINGE = (0.0, -0.22, -0.02)
 JAW_ANGLE = 0.30  # radians at jaw = 1
 NECK_PIVOT = (0.0, -1.05, -0.15)
-NECK_CUT = -1.08  # skin whose `neck_height` is less belongs to the torso layer
+RIGID_NECK = 0.09  # head units below the seam of `neck_excess` that still turn with the head
 
 
 @jit
 def mouth_line(x):
     """Height of the line between the lips."""
     t = min(abs(x) / MOUTH_HALF_WIDTH, 1.3)
-    return MOUTH_Y + 0.022 * t * t - 0.012 * max(0.0, 1.0 - (t / 0.35) ** 2)
+    return MOUTH_Y + 0.040 * t * t - 0.012 * max(0.0, 1.0 - (t / 0.35) ** 2)
 
 
 @jit
@@ -42,8 +42,8 @@ def lip_profile(x):
     t = min(1.0, abs(x) / MOUTH_HALF_WIDTH)
     s = 1.0 - t * t
     bow = math.exp(-(((t - 0.28) / 0.16) ** 2))
-    upper = (0.040 + 0.014 * bow) * s**0.5, 0.012 + 0.049 * s**0.6
-    lower = 0.051 * s**0.5, 0.012 + 0.062 * s**0.6
+    upper = (0.036 + 0.010 * bow) * s**0.5, 0.010 + 0.043 * s**0.6
+    lower = 0.045 * s**0.5, 0.010 + 0.055 * s**0.6
     return upper[0], upper[1], lower[0], lower[1]
 
 
@@ -61,53 +61,57 @@ def lips(x, y, z):
 
 @jit
 def _skull(x, y, z):
-    ax = abs(x)
+    ax = math.sqrt(x * x + 0.004)  # rounds the seam of the two halves
     d = ellipsoid(x, y - 0.27, z + 0.10, 0.76, 0.86, 0.93)  # cranium
-    d = union(d, ellipsoid(x, y + 0.30, z - 0.17, 0.605, 0.70, 0.64), 0.30)  # face
+    d = union(d, ellipsoid(x, y + 0.26, z - 0.17, 0.625, 0.665, 0.64), 0.30)  # face
     d = union(d, ellipsoid(x, y - 0.30, z - 0.42, 0.50, 0.34, 0.44), 0.25)  # forehead
-    d = union(d, ellipsoid(ax - 0.34, y + 0.26, z - 0.50, 0.27, 0.23, 0.26), 0.20)  # cheek
-    jaw = cone(ax, y, z, 0.385, -0.62, 0.10, 0.09, -0.925, 0.54, 0.185, 0.15)
+    d = union(d, ellipsoid(ax - 0.34, y + 0.26, z - 0.49, 0.27, 0.24, 0.26), 0.24)  # cheek
+    jaw = cone(ax, y, z, 0.375, -0.58, 0.10, 0.10, -0.845, 0.53, 0.190, 0.150)
     d = union(d, jaw, 0.28)
-    d = union(d, ellipsoid(x, y + 0.870, z - 0.60, 0.175, 0.125, 0.15), 0.22)  # chin
-    d = union(d, ellipsoid(x, y + 0.56, z - 0.56, 0.30, 0.24, 0.27), 0.22)  # muzzle
-    return union(d, cone(x, y, z, 0.0, -0.75, -0.14, 0.0, -1.9, -0.26, 0.35, 0.40), 0.20)  # neck
+    d = union(d, ellipsoid(x, y + 0.820, z - 0.59, 0.165, 0.130, 0.15), 0.24)  # chin
+    return union(d, ellipsoid(x, y + 0.535, z - 0.55, 0.30, 0.24, 0.27), 0.24)  # muzzle
+
+
+@jit
+def _neck(x, y, z):
+    return cone(x, y, z, 0.0, -0.72, -0.14, 0.0, -1.9, -0.26, 0.34, 0.40)
 
 
 @jit
 def _with_eyes(d, x, y, z):
     ax = abs(x)
     d = union(d, cone(ax, y, z, 0.14, 0.24, 0.78, 0.45, 0.27, 0.62, 0.07, 0.06), 0.16)  # brow ridge
-    socket = ellipsoid(ax - EYE_X, y - EYE_Y - 0.005, z - EYE_Z - 0.20, 0.235, 0.135, 0.150)
+    socket = ellipsoid(ax - EYE_X, y - EYE_Y - 0.005, z - EYE_Z - 0.20, 0.240, 0.140, 0.150)
     d = carve(d, socket, 0.12)
     d = union(d, sphere(ax - EYE_X, y - EYE_Y, z - EYE_Z, EYE_RADIUS), 0.10)
-    window = ellipsoid(ax - EYE_X, y - EYE_Y, z - EYE_Z - EYE_RADIUS, 0.170, 0.120, 0.24)
-    return carve(d, window, 0.02)
+    window = ellipsoid(ax - EYE_X, y - EYE_Y, z - EYE_Z - EYE_RADIUS, 0.178, 0.125, 0.25)
+    return carve(d, window, 0.04)
 
 
 @jit
 def _with_nose(d, x, y, z):
     ax = abs(x)
-    n = cone(x, y, z, 0.0, 0.16, 0.765, 0.0, -0.215, 0.975, 0.058, 0.080)  # bridge
-    n = union(n, ellipsoid(x, y + 0.252, z - 0.985, 0.108, 0.095, 0.112), 0.09)  # tip
-    n = union(n, ellipsoid(ax - 0.115, y + 0.293, z - 0.865, 0.075, 0.066, 0.095), 0.06)  # wing
-    d = union(d, n, 0.10)
-    d = carve(d, ellipsoid(ax - 0.062, y + 0.350, z - 0.935, 0.030, 0.033, 0.055), 0.03)
-    return carve(d, cone(x, y, z, 0.0, -0.375, 0.955, 0.0, -0.465, 0.945, 0.022, 0.03), 0.06)
+    n = cone(x, y, z, 0.0, 0.15, 0.755, 0.0, -0.185, 0.925, 0.056, 0.070)  # bridge
+    n = union(n, ellipsoid(x, y + 0.220, z - 0.945, 0.100, 0.088, 0.102), 0.09)  # tip
+    n = union(n, ellipsoid(ax - 0.105, y + 0.262, z - 0.845, 0.070, 0.062, 0.090), 0.06)  # wing
+    d = union(d, n, 0.12)
+    d = carve(d, ellipsoid(ax - 0.055, y + 0.326, z - 0.872, 0.022, 0.018, 0.042), 0.04)
+    return carve(d, cone(x, y, z, 0.0, -0.345, 0.935, 0.0, -0.430, 0.930, 0.020, 0.03), 0.07)
 
 
 @jit
 def mouth_cavity(x, y, z):
-    return ellipsoid(x, y - MOUTH_Y + 0.005, z - 0.50, 0.265, 0.22, 0.26)
+    return ellipsoid(x, y - MOUTH_Y + 0.005, z - 0.50, 0.300, 0.22, 0.26)
 
 
 @jit
 def _with_mouth(d, x, y, z):
     upper, lower = lips(x, y, z)
     d = union(union(d, upper, 0.045), lower, 0.05)
-    crease = ellipsoid(x, y - MOUTH_Y + 0.172, z - 0.90, 0.15, 0.033, 0.06)
+    crease = ellipsoid(x, y - MOUTH_Y + 0.160, z - 0.90, 0.15, 0.033, 0.06)
     d = carve(d, crease, 0.08)
     t = abs(x) / MOUTH_HALF_WIDTH
-    gap = SLIT * math.sqrt(max(0.0, 1.0 - 0.9 * t * t))
+    gap = SLIT * math.sqrt(max(0.0, 1.0 - 0.6 * t * t))  # nowhere less than the mesh can show
     slit = max(abs(y - mouth_line(x)) - gap, abs(x) - MOUTH_HALF_WIDTH, 0.50 - z)
     return carve(carve(d, slit, 0.012), mouth_cavity(x, y, z), 0.03)
 
@@ -125,7 +129,8 @@ def _ear(x, y, z):
 @jit
 def skin(x, y, z):
     """Distance to the skin, mouth cavity and neck included."""
-    d = _with_mouth(_with_nose(_with_eyes(_skull(x, y, z), x, y, z), x, y, z), x, y, z)
+    d = union(_skull(x, y, z), _neck(x, y, z), 0.16)
+    d = _with_mouth(_with_nose(_with_eyes(d, x, y, z), x, y, z), x, y, z)
     return union(d, _ear(x, y, z), 0.06)
 
 
@@ -163,6 +168,14 @@ def mouth_fields(points):
     return out
 
 
-def neck_height(points):
-    """(n, 3) → (n,) height for the cut through the neck, which passes below the chin in front."""
-    return points[:, 1] + 0.5 * np.clip(points[:, 2] - 0.2, 0, 0.5)
+@jit
+def neck_excess(points):
+    """(n, 3) → (n,) how much nearer points are to the neck than to the skull, head units.
+
+    0 on the seam beneath jaw and nape, where the head's layer ends, and growing down the neck.
+    """
+    out = np.empty(points.shape[0])
+    for i in range(points.shape[0]):
+        x, y, z = points[i]
+        out[i] = _skull(x, y, z) - _neck(x, y, z)
+    return out

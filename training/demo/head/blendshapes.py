@@ -14,10 +14,10 @@ from .anatomy import (
     JAW_HINGE,
     MOUTH_HALF_WIDTH,
     MOUTH_Y,
-    NECK_CUT,
+    RIGID_NECK,
     SLIT,
     mouth_fields,
-    neck_height,
+    neck_excess,
 )
 from .materials import ramp, spot
 from .parameters import INDEX, PARAMETERS
@@ -34,13 +34,16 @@ class _Mouth:
         self.line = mouth_fields(points)[:, 0]
         self.front = ramp(0.25, 0.6, z)
         self.across = np.clip(x / MOUTH_HALF_WIDTH, -1.4, 1.4)
-        # Sharp between the lips, wide on the cheeks: what belongs to the lower face.
-        softness = 0.004 + 0.20 * ramp(0, 0.30, ax - 0.97 * MOUTH_HALF_WIDTH)
-        self.lower = 1 / (1 + np.exp(np.clip((y - self.line) / softness, -40, 40)))
-        self.upper = 1 - self.lower
+        self.above = y - self.line
+        self.side = np.tanh(self.above / 0.004)  # 1 on the upper lip, -1 on the lower
+        # The lips part as a lens does: wide in the middle, not at all at the corners, around
+        # which the lower face passes into the upper over the width of a finger.
+        self.lens = lens = np.clip(1 - self.across**4, 0, 1) ** 0.6
+        spread = 0.10 + 0.12 * ramp(0, 0.30, ax - MOUTH_HALF_WIDTH)
+        self.upper = 0.5 + 0.5 * (lens * self.side + (1 - lens) * np.tanh(self.above / spread))
+        self.lower = 1 - self.upper
         beside = np.maximum(ax - MOUTH_HALF_WIDTH, 0)
         self.away = np.hypot(beside, y - self.line)
-        self.above = y - self.line
 
     def near(self, reach: float, across: float = np.inf) -> Array:
         """Falls off with the distance from the mouth line, and to the sides over `across`."""
@@ -51,27 +54,47 @@ class _Mouth:
 def _move_mouth(shapes: dict[str, Array], points: Array, mouth: _Mouth) -> None:
     x, y, _ = points.T
     lips = mouth.near(0.11)
-    fuller = mouth.above * mouth.near(0.10)  # grows the lips away from their line
+    # Grows the lips away from their line, whose edges must still meet when they are pressed.
+    fuller = mouth.above * mouth.near(0.10) * (1 - np.exp(-((mouth.above / 0.03) ** 2)))
     shapes["wide"][:, 0] = 0.085 * mouth.across * mouth.near(0.24)
-    shapes["wide"][:, 1] = 0.16 * fuller
+    shapes["wide"][:, 1] = 0.10 * fuller
     shapes["wide"][:, 2] = -0.035 * mouth.near(0.20) + 0.012 * lips
     for side, name in ((1, "smileL"), (-1, "smileR")):
-        corner = spot(x, y, side * 0.29, MOUTH_Y + 0.02, 0.16, 0.20) * mouth.front
-        cheek = spot(x, y, side * 0.36, -0.30, 0.17, 0.17) * mouth.front
-        half = np.clip(0.5 + 0.5 * side * mouth.across, 0, 1)
-        middle = half * mouth.near(0.11, 0.5)
-        shapes[name][:, 0] = side * 0.075 * corner
-        shapes[name][:, 1] = 0.125 * corner + 0.050 * cheek - 0.018 * middle + 0.16 * half * fuller
-        shapes[name][:, 2] = -0.045 * corner + 0.055 * cheek + 0.010 * half * lips
-    shapes["upraise"][:, 1] = 0.075 * mouth.upper * mouth.near(0.13, 0.85)
+        # Steep towards the middle: a smile is a bow, not a wedge.
+        reach = np.where(side * x < 0.31, 0.125, 0.18)
+        corner = spot(x, y, side * 0.31, MOUTH_Y + 0.03, reach, 0.20) * mouth.front
+        cheek = spot(x, y, side * 0.36, -0.28, 0.18, 0.15) * mouth.front
+        half = ramp(-1.0, 1.0, side * mouth.across)
+        middle = half * mouth.near(0.11, 0.6)
+        fold = nasolabial_fold(points, side)
+        shapes[name][:, 0] = side * 0.080 * corner
+        shapes[name][:, 1] = 0.110 * corner + 0.045 * cheek - 0.010 * middle + 0.10 * half * fuller
+        shapes[name][:, 2] = -0.050 * corner + 0.060 * cheek + 0.010 * half * lips - 0.020 * fold
+    shapes["upraise"][:, 1] = 0.064 * mouth.upper * mouth.near(0.13, 1.4)
     shapes["upraise"][:, 2] = 0.015 * mouth.upper * lips
-    shapes["lodrop"][:, 1] = -0.085 * mouth.lower * mouth.near(0.15, 0.85)
-    # At press = 1 the two edges of the slit meet exactly on the mouth line.
-    gap = SLIT * np.sqrt(np.clip(1 - 0.9 * mouth.across**2, 0, 1))
-    shapes["press"][:, 1] = (mouth.lower - mouth.upper) * gap * mouth.near(0.06)
+    shapes["lodrop"][:, 1] = -0.070 * mouth.lower * mouth.near(0.15, 1.4)
+    # At press = 1 the two edges of the slit have just met on the mouth line.
+    gap = 1.15 * SLIT * np.sqrt(np.clip(1 - 0.6 * mouth.across**2, 0, 1))
+    gap *= ramp(1.08, 0.98, np.abs(mouth.across))
+    shapes["press"][:, 1] = -mouth.side * gap * mouth.near(0.06)
     shapes["press"][:, 2] = -0.010 * lips
-    shapes["funnel"][:, 1] = (mouth.upper - mouth.lower) * 0.035 * mouth.near(0.11, 0.75)
+    shapes["funnel"][:, 1] = (0.023 * mouth.side - 0.010) * mouth.near(0.11) * mouth.lens
     shapes["funnel"][:, 2] = 0.085 * mouth.near(0.20, 1.0)
+
+
+def nasolabial_fold(points: Array, side: int) -> Array:
+    """(n,) 0 … 1: the crease from the wing of the nose around the mouth's corner on one `side`."""
+    x, y, z = points.T
+    down = np.clip((-0.25 - y) / 0.36, 0, 1)
+    crease = 0.170 + 0.205 * down**0.9
+    across = np.exp(-(((side * x - crease) / 0.050) ** 2))
+    return across * ramp(-0.20, -0.32, y) * ramp(-0.66, -0.48, y) * ramp(0.3, 0.5, z)
+
+
+def frown_lines(points: Array) -> Array:
+    """(n,) 0 … 1: the two upright creases between the brows."""
+    x, y, z = points.T
+    return spot(np.abs(x), y, 0.062, 0.265, 0.026, 0.085) * ramp(0.3, 0.5, z)
 
 
 def _move_brows_and_cheeks(shapes: dict[str, Array], points: Array, mouth: _Mouth) -> None:
@@ -89,9 +112,11 @@ def _move_brows_and_cheeks(shapes: dict[str, Array], points: Array, mouth: _Mout
     towards_middle = -np.sign(x) * ramp(0, 0.06, ax) * front
     shapes["squeeze"][:, 0] = 0.050 * towards_middle * spot(ax, y, 0.17, 0.28, 0.15, 0.15)
     shapes["squeeze"][:, 2] = 0.025 * spot(ax, y, 0.12, 0.26, 0.12, 0.12) * front
-    lip_sides = np.exp(-(((np.abs(mouth.across) - 0.5) / 0.4) ** 2))
-    shapes["sneer"][:, 1] = 0.055 * spot(ax, y, 0.13, -0.28, 0.10, 0.13) * front
-    shapes["sneer"][:, 1] += 0.05 * mouth.upper * mouth.near(0.11) * lip_sides
+    lip_sides = np.exp(-(((np.abs(mouth.across) - 0.4) / 0.5) ** 2))
+    shapes["sneer"][:, 1] = 0.055 * spot(ax, y, 0.13, -0.25, 0.10, 0.13) * front
+    shapes["sneer"][:, 1] += 0.030 * mouth.upper * mouth.near(0.11) * lip_sides
+    for side in (1, -1):
+        shapes["sneer"][:, 2] -= 0.020 * nasolabial_fold(points, side)
     cheek = front * spot(ax, y, 0.34, -0.52, 0.16, 0.20)
     shapes["puff"][:, 0] = 0.05 * np.sign(x) * ramp(0, 0.06, ax) * cheek
     shapes["puff"][:, 2] = 0.05 * cheek
@@ -119,8 +144,8 @@ def jaw_weight(points: Array) -> NDArray[np.float32]:
 
 
 def head_weight(points: Array) -> NDArray[np.float32]:
-    """How much neutral skin `points` (n, 3) follow the head's pose: 1 above the neck cut."""
-    return ramp(-1.60, NECK_CUT, neck_height(points)).astype(np.float32)
+    """How much neutral skin `points` (n, 3) follow the head's pose: 1 above the neck."""
+    return ramp(0.60, RIGID_NECK, neck_excess(points)).astype(np.float32)
 
 
 def rotate_jaw(

@@ -1,4 +1,4 @@
-"""Eyeballs that turn with the gaze, and lids that slide over them: curves on a sphere."""
+"""Eyeballs that can turn, and lids that slide over them: curves on a sphere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .anatomy import EYE_RADIUS, EYE_X, EYE_Y, EYE_Z
+from .materials import ramp
 
 Array = NDArray[np.float64]
 
@@ -42,9 +43,10 @@ def lid_edges(side: str, lid: Array, squint: Array) -> tuple[Array, Array]:
     arch = np.clip(1 - np.abs(_U) ** 2.3, 0, 1)
     lid, squint = np.asarray(lid)[:, None], np.asarray(squint)[:, None]
     lid = lid * (1 - 0.25 * np.maximum(0, squint))
-    opened, closed = corner + 0.40 * arch * (1 - 0.10 * outer), corner - 0.20 * arch
-    lower = corner - 0.30 * arch * (1 + 0.12 * outer) + 0.20 * squint * arch
-    upper = np.maximum(closed + (opened - closed) * lid, lower + 0.005)
+    opened = corner + 0.375 * arch * (1 - 0.06 * outer)
+    lower = corner - 0.36 * arch * (1 + 0.10 * outer) + 0.20 * squint * arch
+    lower = lower + 0.09 * arch * np.clip(1 - lid, 0, 1)  # a closing eye lifts it too
+    upper = lower + 0.004 + (opened - lower) * np.maximum(lid, 0)
     return upper, lower
 
 
@@ -106,5 +108,5 @@ def lid_shade(side: str, directions: Array, lid: float, squint: float) -> Array:
     upper = lid_edges(side, [lid], [squint])[0][0]
     azimuth = np.arctan2(directions[:, 0], np.maximum(directions[:, 2], 1e-6))
     below = np.interp(azimuth, _AZIMUTH, upper) - np.arcsin(np.clip(directions[:, 1], -1, 1))
-    shade = 0.42 + 0.58 * np.clip((below + 0.02) / 0.26, 0, 1)
-    return shade * (1 - 0.35 * np.clip((np.abs(azimuth) - 0.45) / 0.45, 0, 1))
+    shade = 0.50 + 0.50 * ramp(-0.04, 0.26, below)
+    return shade * (1 - 0.35 * ramp(0.40, 0.92, np.abs(azimuth)))

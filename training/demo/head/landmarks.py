@@ -1,7 +1,7 @@
 """The 68 landmarks (iBUG layout) as a function of the face parameters, without the mesh.
 
-Jaw, nose and lips are vertices of the skin, chosen once by place; brows are means around the brow
-tubes; eyes are points of the lid edges. So the landmarks are those of the mesh, exactly.
+Jaw, nose and lips are vertices of the skin, chosen once by place; brows are means across the brow
+strips; eyes are points of the lid edges. So the landmarks are those of the mesh, exactly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .anatomy import (
 )
 from .blendshapes import expression_basis, jaw_weight, rotate_jaw
 from .parameters import INDEX
-from .pieces import BROW_LENGTH, BROW_ROUND
+from .pieces import BROW_ACROSS, BROW_LENGTH
 
 Array = NDArray[np.float64]
 
@@ -56,9 +56,9 @@ def _contour() -> Array:
 
 
 def _nose() -> Array:
-    bridge = [(0.0, y, front_depth(0.0, y)) for y in (0.12, 0.0, -0.12, -0.225)]
-    right = np.array([(0.15, -0.348, 0.89), (0.08, -0.372, 0.96)])
-    return np.array([*bridge, *right * (-1, 1, 1), (0.0, -0.385, 0.97), *right[::-1]])
+    bridge = [(0.0, y, front_depth(0.0, y)) for y in (0.12, 0.01, -0.10, -0.21)]
+    right = np.array([(0.14, -0.316, 0.87), (0.075, -0.338, 0.92)])
+    return np.array([*bridge, *right * (-1, 1, 1), (0.0, -0.350, 0.93), *right[::-1]])
 
 
 def _lip(across: float, upper: bool, inner: bool) -> tuple[float, float, float]:
@@ -145,5 +145,4 @@ class LandmarkModel:
 
 def brow_means(brow: NDArray[np.floating]) -> NDArray[np.floating]:
     """(5, 3) landmarks of one brow, inner to outer, from its (n, 3) vertices or displacements."""
-    rings = brow.reshape(BROW_LENGTH, BROW_ROUND, 3)[BROW_POINTS, :-1]
-    return rings.mean(1)
+    return brow.reshape(BROW_LENGTH, BROW_ACROSS, 3)[BROW_POINTS].mean(1)

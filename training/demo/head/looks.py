@@ -12,7 +12,7 @@ import math
 
 from .shapes import jit
 
-IRIS, PUPIL = 0.50, 0.215  # angular radii on the eyeball, radians
+IRIS, PUPIL = 0.455, 0.19  # angular radii on the eyeball, radians
 
 
 @jit
@@ -41,50 +41,66 @@ def clamp(x):
 @jit
 def skin_look(r, g, b):
     redness = clamp((r - 2.4 * g) * 6.0)  # lips are glossier than cheeks
-    return r, g, b, 0.13 + 0.28 * redness, 22.0 + 40.0 * redness, 0.28, 1.0, 0.10, 0.0, 0.0, 0.0
+    return r, g, b, 0.11 + 0.16 * redness, 20.0 + 18.0 * redness, 0.28, 1.0, 0.10, 0.0, 0.0, 0.0
+
+
+@jit
+def smooth(a, b, x):
+    """Smoothstep from 0 at `a` to 1 at `b`."""
+    t = clamp((x - a) / (b - a))
+    return t * t * (3.0 - 2.0 * t)
 
 
 @jit
 def eye_look(x, y, z):
-    """(x, y, z) is the direction on the eyeball, the pupil at +z."""
+    """(x, y, z) is the direction on the eyeball, the pupil at +z.
+
+    Iris and pupil end softly and the iris has few, broad fibres: at a distance of metres that is
+    what an eye looks like, and a field can store it.
+    """
     polar, around = math.acos(min(1.0, max(-1.0, z))), math.atan2(y, x)
-    redness = max(0.0, polar - 0.6) * 0.55
-    r, g, b = 0.80 - 0.10 * redness, 0.775 - 0.32 * redness, 0.745 - 0.32 * redness
-    if polar < IRIS + 0.03:
-        fibre = 0.55 + 0.45 * noise(around * 9.0, polar * 7.0)
-        fibre += 0.25 * noise(around * 21.0 + 7.0, 3.0 + polar * 4.0)
+    redness = max(0.0, polar - 0.55) * 0.5
+    r, g, b = 0.80 - 0.10 * redness, 0.765 - 0.32 * redness, 0.735 - 0.32 * redness
+    if polar < IRIS + 0.04:
+        fibre = 0.86 + 0.28 * noise(around * 5.0 + 20.0, polar * 5.0)
         q = (polar - PUPIL) / (IRIS - PUPIL)
-        ir, ig, ib = (
-            0.14 * fibre * (1.25 - 0.3 * q),
-            0.27 * fibre * (1.2 - 0.35 * q),
-            0.31 * fibre * (1.15 - 0.25 * q),
-        )
-        amber = 0.7 * math.exp(-(((q - 0.05) / 0.28) ** 2))
-        ir = ir * (1 - amber) + 0.34 * amber * fibre
-        ig = ig * (1 - amber) + 0.20 * amber * fibre
-        ib = ib * (1 - amber) + 0.06 * amber * fibre
-        limbus = 1.0 - 0.75 * clamp((polar - (IRIS - 0.085)) / 0.085)
-        open_iris = clamp((polar - PUPIL) / 0.03) * limbus
-        dark = 0.007 * (1 - clamp((polar - PUPIL) / 0.03))
-        white = clamp((polar - IRIS) / 0.03)
-        r = (ir * open_iris + dark) * (1 - white) + r * white
-        g = (ig * open_iris + dark) * (1 - white) + g * white
-        b = (ib * open_iris + dark) * (1 - white) + b * white
+        below = 1.0 - 0.9 * y  # light entering from above gathers in the lower half
+        ir, ig, ib = 0.105 * fibre * below, 0.235 * fibre * below, 0.275 * fibre * below
+        amber = 0.55 * math.exp(-(((q - 0.05) / 0.32) ** 2))
+        ir = ir * (1 - amber) + 0.26 * amber * fibre
+        ig = ig * (1 - amber) + 0.17 * amber * fibre
+        ib = ib * (1 - amber) + 0.07 * amber * fibre
+        limbus = 1.0 - 0.70 * smooth(IRIS - 0.13, IRIS, polar)
+        iris = smooth(PUPIL - 0.03, PUPIL + 0.035, polar) * limbus
+        white = smooth(IRIS - 0.03, IRIS + 0.04, polar)
+        r = (ir * iris + 0.008) * (1 - white) + r * white
+        g = (ig * iris + 0.008) * (1 - white) + g * white
+        b = (ib * iris + 0.010) * (1 - white) + b * white
     return r, g, b, 0.0, 1.0, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0
 
 
 @jit
-def hair_look(r, g, b, x, y, z):
-    """Strands run across the head; they bend the normal as well as the colour."""
-    strand = noise(z * 55.0 + y * 8.0, x * 2.5) + 0.5 * noise(z * 120.0 + y * 12.0, x * 3.0 + 9.0)
-    k, bend = 0.55 + 0.6 * strand, strand - 0.75
-    return r * k, g * k, b * k, 0.0, 1.0, 0.15, 0.0, 0.12, 0.0, 0.12 * bend, 0.35 * bend
+def catchlight(x, y, z):
+    """Light mirrored by the cornea at direction (x, y, z) of the eyeball.
+
+    A window at the upper left and a weak one opposite. They stay in the eye when the head turns,
+    so that a field can store them sharply.
+    """
+    ax, ay = (x + 0.145) / 0.078, (y - 0.165) / 0.088
+    bx, by = (x - 0.17) / 0.060, (y + 0.16) / 0.060
+    one = smooth(1.25, 0.55, math.sqrt(ax * ax + ay * ay))
+    other = smooth(1.6, 0.3, math.sqrt(bx * bx + by * by))
+    return (1.7 * one + 0.16 * other) if z > 0.0 else 0.0
 
 
 @jit
-def brow_look(r, g, b, x, y):
-    k = 0.6 + 0.8 * noise(x * 90.0 + y * 40.0, y * 16.0)
-    return r * k, g * k, b * k, 0.0, 1.0, 0.3, 0.0, 0.0, 0.0, 0.0, 0.0
+def hair_look(r, g, b):
+    return r, g, b, 0.0, 1.0, 0.30, 0.0, 0.10, 0.0, 0.0, 0.0
+
+
+@jit
+def brow_look(r, g, b):
+    return r, g, b, 0.0, 1.0, 0.45, 0.0, 0.0, 0.0, 0.0, 0.0
 
 
 @jit

@@ -68,32 +68,33 @@ EMOTION_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "angry": _symmetric(
             browIn=-1.0, browOut=0.30, squeeze=1.0, squint=0.35, sneer=0.30, smile=-0.35,
-            lid=0.02, wide=0.05, press=0.30,
+            lid=0.0, wide=0.05, press=0.30,
         ),
-        "contempt": _symmetric(lid=-0.24, sneer=0.15)
+        "contempt": _symmetric(lid=-0.22, sneer=0.10)
         | {
-            "smileL": 0.95, "smileR": -0.1, "browOutL": 0.55, "browInL": 0.25, "browInR": -0.35,
+            "smileL": 0.85, "smileR": -0.1, "browOutL": 0.55, "browInL": 0.25, "browInR": -0.35,
             "browOutR": -0.25, "squintL": 0.35, "squintR": 0.2,
         },
         "disgust": _symmetric(
-            sneer=1.35, upraise=0.50, press=0.1, browIn=-0.40, browOut=0.05, squeeze=0.5,
-            squint=0.90, smile=-0.60, lid=-0.28, lodrop=0.20, wide=0.2,
+            sneer=1.15, upraise=0.40, press=0.1, browIn=-0.45, browOut=0.05, squeeze=0.5,
+            squint=0.80, smile=-0.50, lid=-0.20, lodrop=0.10, wide=0.2,
         ),
         "fear": _symmetric(
-            browIn=1.0, browOut=0.15, squeeze=0.8, lid=0.38, squint=0.1, wide=0.65, smile=-0.5,
-            lodrop=0.45, jaw=0.12,
+            browIn=1.0, browOut=0.10, squeeze=0.7, lid=0.32, squint=0.05, wide=0.60, smile=-0.45,
+            lodrop=0.45, jaw=0.12, press=-0.2, upraise=0.25,
         ),
         "happy": _symmetric(
-            smile=0.95, squint=0.55, browOut=0.15, upraise=0.35, wide=0.35, lid=-0.08, jaw=0.06,
-            press=-0.2,
+            smile=0.90, squint=0.45, browOut=0.20, browIn=0.10, upraise=0.35, wide=0.20, lid=0.05,
+            jaw=0.12, press=-0.5, lodrop=0.15,
         ),
         "neutral": {},
         "sad": _symmetric(
-            smile=-0.62, browIn=0.85, browOut=-0.45, squeeze=0.5, lid=-0.28, lodrop=-0.15,
-            gazeY=0.10, wide=0.1,
+            smile=-0.55, browIn=0.85, browOut=-0.45, squeeze=0.4, lid=-0.26, lodrop=-0.15,
+            wide=0.05,
         ),
         "surprise": _symmetric(
-            browIn=1.05, browOut=1.1, lid=0.42, squint=-0.25, jaw=0.40, wide=-0.35, press=-0.4,
+            browIn=0.95, browOut=1.0, lid=0.34, squint=-0.20, jaw=0.52, wide=-0.40, press=-0.5,
+            upraise=0.15,
         ),
     }
 )  # fmt: skip

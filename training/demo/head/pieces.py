@@ -12,7 +12,7 @@ from .anatomy import MOUTH_Y, front_depth
 
 Array = NDArray[np.float64]
 
-BROW_LENGTH, BROW_ROUND = 26, 10  # vertices along a brow and around it
+BROW_LENGTH, BROW_ACROSS = 31, 11  # vertices along a brow and across it
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,14 @@ def make_eyes() -> list[Piece]:
     """Eyeballs and lids, named eyeL, upperLidL, lowerLidL and the same with R."""
     directions = eyes.eyeball_directions()
     grid = (eyes.ALONG, eyes.ACROSS)
-    upper_colour = np.tile(materials.LID_TONE, (*grid, 1))
-    upper_colour[:, :7] *= (0.93, 0.83, 0.80)
-    upper_colour[:, -4:] = materials.LASH
-    lower_colour = np.tile(materials.LID_TONE, (*grid, 1))
-    lower_colour[:, -3:] = (0.55, 0.27, 0.22)
+    skin, lash, rim = (
+        np.array(colour) for colour in (materials.LID_TONE, materials.LASH, (0.60, 0.30, 0.245))
+    )
+    rows = np.arange(eyes.ACROSS)
+    lashes = materials.ramp(eyes.ACROSS - 7, eyes.ACROSS - 3, rows)[:, None]
+    upper_colour = np.tile(skin + lashes * (lash - skin), (eyes.ALONG, 1))
+    wet = materials.ramp(eyes.ACROSS - 7, eyes.ACROSS - 3, rows)[:, None]
+    lower_colour = np.tile(skin + wet * (rim - skin), (eyes.ALONG, 1))
     upper_material = np.full(grid, float(materials.SKIN))
     upper_material[:, -4:] = materials.BROW
     pieces = []
@@ -81,7 +84,7 @@ def make_eyes() -> list[Piece]:
                 "upperLid" + side,
                 upper,
                 grid,
-                upper_colour.reshape(-1, 3),
+                upper_colour,
                 upper_material.ravel(),
                 flip=True,
                 occlusion=0.95,
@@ -90,7 +93,7 @@ def make_eyes() -> list[Piece]:
                 "lowerLid" + side,
                 lower,
                 grid,
-                lower_colour.reshape(-1, 3),
+                lower_colour,
                 materials.SKIN,
                 occlusion=0.95,
             ),
@@ -101,8 +104,8 @@ def make_eyes() -> list[Piece]:
 def brow_line() -> Array:
     """(BROW_LENGTH, 6) the left brow's centre line on the skin and the skin's normal along it."""
     t = np.linspace(0, 1, BROW_LENGTH)
-    x = 0.100 + 0.48 * t
-    y = 0.255 + 0.115 * np.sin(np.pi * (0.12 + 0.72 * t)) - 0.055 * t
+    x = 0.110 + 0.46 * t
+    y = 0.250 + 0.105 * np.sin(np.pi * (0.12 + 0.72 * t)) - 0.055 * t
     e = 0.02
     depth = np.vectorize(front_depth)
     slope_x = (depth(x + e, y) - depth(x - e, y)) / (2 * e)
@@ -111,22 +114,40 @@ def brow_line() -> Array:
     return np.concatenate([np.stack([x, y, depth(x, y)], 1), normal], 1)
 
 
+def brow_width() -> Array:
+    """(BROW_LENGTH,) half of a brow's width along its line, head units."""
+    t = np.linspace(0, 1, BROW_LENGTH)
+    return np.interp(t, [0, 0.06, 0.18, 0.40, 0.75, 1], [0.005, 0.026, 0.039, 0.043, 0.028, 0.003])
+
+
 def make_brow(side: str, brow: Array) -> Piece:
-    """A tube along the `brow` line (see `brow_line`), tapered to both ends."""
+    """A flat strip along the `brow` line (see `brow_line`), tapered and fading to both ends."""
     sign = eyes.SIDES[side]
     line, normal = brow[:, :3], brow[:, 3:]
     upward = np.cross(normal, _unit(np.gradient(line, axis=0)))
     t = np.linspace(0, 1, BROW_LENGTH)
-    width = np.interp(t, [0, 0.05, 0.14, 0.40, 0.75, 1], [0.012, 0.034, 0.047, 0.050, 0.030, 0.003])
-    angle = np.linspace(0, 2 * np.pi, BROW_ROUND)
-    tube = (
+    width = brow_width()
+    across = np.linspace(1, -1, BROW_ACROSS)
+    arched = 1 - across**2
+    strip = (
         line[:, None]
-        + upward[:, None] * (width[:, None] * np.cos(angle))[..., None]
-        + normal[:, None] * (0.5 * width[:, None] * np.sin(angle) + 0.004)[..., None]
+        + upward[:, None] * (width[:, None] * across)[..., None]
+        + normal[:, None] * (0.32 * width[:, None] * arched + 0.001)[..., None]
     )
-    mirrored = tube * (sign, 1, 1)
-    shape = (BROW_LENGTH, BROW_ROUND)
-    return patch("brow" + side, mirrored, shape, materials.BROW_TONE, materials.BROW, flip=sign > 0)
+    # Dark along the middle, towards the rim and the ends as the skin that is stained around it.
+    dark = materials.ramp(0.0, 0.75, arched) * materials.ramp(-0.16, 0.10, t)[:, None]
+    dark = dark * (1 - 0.30 * materials.ramp(0.6, 1, t)[:, None])
+    stain = materials.BROW_STAIN * materials.ramp(1.7, 0.5, 1.0)
+    skin, hair = np.array(materials.SKIN_TONE), np.array(materials.BROW_TONE)
+    colour = skin + (stain + (1 - stain) * dark[..., None]) * (hair - skin)
+    return patch(
+        "brow" + side,
+        strip * (sign, 1, 1),
+        (BROW_LENGTH, BROW_ACROSS),
+        colour.reshape(-1, 3),
+        materials.BROW,
+        flip=sign > 0,
+    )
 
 
 def _unit(vectors: Array) -> Array:
@@ -134,21 +155,21 @@ def _unit(vectors: Array) -> Array:
 
 
 def make_teeth(upper: bool) -> Piece:
-    """One dental arch. Gaps are shallow and hardly darker, or small teeth read as braces."""
-    along, high = 97, 9
-    sign = 1 if upper else -1
+    """One dental arch: a smooth row that fades into the dark, its teeth told apart but faintly."""
+    along, high = 97, 13
     u, v = np.linspace(-1, 1, along)[:, None], np.linspace(0, 1, high)[None, :]
-    tooth = 1 - np.exp(-6 * np.abs(np.sin(4 * np.pi * u)))  # 0 in a gap
-    half_width = 0.225 if upper else 0.205
-    top, edge = (0.105, -0.020) if upper else (-0.135, -0.036)
-    x = half_width * np.sin(1.35 * u) + 0 * v
-    y = MOUTH_Y + top + (edge - top) * v + np.where(v > 0.8, sign * 0.006 * (1 - tooth), 0)
-    z = 0.60 + 0.175 * np.cos(1.35 * u) - (0.0 if upper else 0.02)
-    z = z - 0.005 * (1 - tooth) - 0.060 * (v - 0.5) ** 2 - 0.015 * (v > 0.95)
-    colour = np.tile(materials.TOOTH, (along, high, 1))
-    colour[:, :3] = materials.GUM
-    colour *= (0.88 + 0.12 * tooth)[..., None]
-    colour *= np.interp(np.abs(u), [0, 0.45, 1], [1, 0.82, 0.25])[..., None]
+    gap = np.exp(-5 * np.abs(np.sin(4 * np.pi * u)))
+    half_width, (top, edge) = (0.262, (0.120, -0.016)) if upper else (0.235, (-0.160, -0.052))
+    x = half_width * np.sin(1.40 * u) + 0 * v
+    y = MOUTH_Y + top + (edge - top) * v + 0.010 * u**2 * (1 if upper else -1)
+    y = y + (0.008 if upper else -0.004) * gap * materials.ramp(0.7, 1.0, v)
+    z = 0.575 + 0.190 * np.cos(1.40 * u) - (0.0 if upper else 0.025)
+    z = z - 0.060 * (v - 0.5) ** 2 - 0.020 * materials.ramp(0.85, 1.0, v)
+    ivory, gum = np.array(materials.TOOTH), np.array(materials.GUM)
+    colour = gum + materials.ramp(0.02, 0.22, v + 0 * u)[..., None] * (ivory - gum)
+    colour = colour * (1 - 0.17 * gap * materials.ramp(0.15, 0.4, v))[..., None]
+    depth = materials.ramp(1.0, 0.40, np.abs(u)) + 0 * v  # into the corners of the mouth
+    colour = materials.CAVITY + depth[..., None] * (colour - materials.CAVITY)
     return patch(
         "upperTeeth" if upper else "lowerTeeth",
         np.stack([x, y, z], -1),
@@ -156,8 +177,8 @@ def make_teeth(upper: bool) -> Piece:
         colour.reshape(-1, 3),
         materials.TEETH,
         flip=upper,
-        occlusion=0.75 if upper else 0.62,
-        shadow=0.6 if upper else 0.45,
+        occlusion=0.86 if upper else 0.60,
+        shadow=0.70 if upper else 0.42,
     )
 
 

@@ -61,7 +61,7 @@ def render(
     near, far = np.empty((2, size, size), np.float32)
     resolve(
         buffer, vertices, normals, rig.faces, rig.texture, rig.colour, rig.material,
-        rig.lit(parameters), rig.shadow, rig.layer, background(size), KEY_LIGHT, DISTANCE,
+        rig.lit(parameters), rig.shadow, rig.below, background(size), KEY_LIGHT, DISTANCE,
         SUBPIXELS, image, head, torso, near, far,
     )  # fmt: skip
     return Shot(image, head, torso, near.astype(np.float16), far.astype(np.float16))

@@ -9,40 +9,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import eyes, materials
-from .anatomy import NECK_CUT, neck_height
-from .blendshapes import expression_basis, head_weight, jaw_weight, rotate_jaw
+from .anatomy import neck_excess
+from .blendshapes import (
+    expression_basis,
+    frown_lines,
+    head_weight,
+    jaw_weight,
+    nasolabial_fold,
+    rotate_jaw,
+)
 from .camera import DISTANCE, head_motion
 from .landmarks import LandmarkModel
+from .outfit import hair_distance, hair_flow
 from .parameters import INDEX
-from .pieces import Piece, all_pieces
+from .pieces import Piece, all_pieces, brow_width
 from .sculpture import VOXEL, Sculpture
 from .shapes import jit
-
-HEAD_LAYER, TORSO_LAYER = 1, 2
+from .surface import smoothed
 
 _TORSO_FOLLOWS = 0.35  # share of the head's shift
+_CREASE = {"smileL": 0.30, "smileR": 0.30, "sneer": 0.25, "squeeze": 0.45}  # depth of shade at 1
 
 
 def _sculpted_pieces(sculpture: Sculpture) -> list[Piece]:
-    colour, material = materials.paint_skin(sculpture.skin.vertices)
-    looks = {
-        "skin": (colour, material),
-        "hair": (materials.HAIR_TONE, materials.HAIR),
-        "torso": (materials.JUMPER, materials.CLOTH),
-    }
-    pieces = []
-    for name, (colour, material) in looks.items():
-        vertices, faces, occlusion, shadow = getattr(sculpture, name)
+    skin, hair, torso = sculpture.skin, sculpture.hair, sculpture.torso
+    colour, material = materials.paint_skin(
+        skin.vertices,
+        np.column_stack([sculpture.brow[:, :3], brow_width()]),
+        hair_distance(skin.vertices),
+    )
+    light = materials.soften_skin(skin.vertices, skin.occlusion, skin.shadow)
+    pieces = [Piece("skin", skin.vertices, skin.faces, colour, material, *light)]
+    strands = smoothed(hair_flow(hair.vertices)[1], hair.faces, 2)
+    looks = (
+        ("hair", hair, materials.paint_hair(strands), materials.HAIR),
+        ("torso", torso, np.asarray(materials.JUMPER), materials.CLOTH),
+    )
+    for name, surface, tone, number in looks:
+        vertices, faces, occlusion, shadow = surface
         n = len(vertices)
         pieces.append(
             Piece(
                 name,
                 vertices,
                 faces,
-                np.broadcast_to(np.asarray(colour, float), (n, 3)),
-                np.broadcast_to(np.asarray(material, float), (n,)),
-                occlusion,
-                shadow,
+                np.broadcast_to(tone, (n, 3)),
+                np.full(n, float(number)),
+                materials.lifted(occlusion, 0.15),
+                materials.lifted(shadow, 0.20),
             )
         )
     return pieces
@@ -53,8 +67,11 @@ class HeadRig:
 
     Attributes (n vertices, m triangles; float32 unless said otherwise):
         neutral (n, 3): vertices at all-zero parameters, head space.
-        texture (n, 3): where materials look up their pattern: `neutral`; eyeballs: directions.
-        faces (m, 3) int32; layer (m,) uint8: `HEAD_LAYER` or `TORSO_LAYER`.
+        texture (n, 3): where materials look up their pattern: `neutral`; on eyeballs the direction
+            from their centre, on hair that of the strands.
+        faces (m, 3) int32.
+        below (n,): negative in the head's layer, positive in the torso's, which takes the neck;
+            interpolated, so that the seam beneath the jaw is a smooth curve.
         colour (n, 3), material (n,), occlusion (n,), shadow (n,).
         parts: the slice of vertices of every named piece.
     """
@@ -79,12 +96,17 @@ class HeadRig:
         self.texture = self.neutral.copy()
         for side in eyes.SIDES:
             self.texture[self.parts["eye" + side]] = self._eye_directions
+        hair = sculpture.hair
+        self.texture[self.parts["hair"]] = smoothed(hair_flow(hair.vertices)[0], hair.faces, 24)
         skin = sculpture.skin.vertices
         self._jaw = jaw_weight(skin)
         self._follows_head = np.ones(len(self.neutral), np.float32)
         self._follows_head[self.parts["skin"]] = head_weight(skin)
         self._follows_head[self.parts["torso"]] = 0.0
-        self.layer = self._layers()
+        self.below = np.full(len(self.neutral), -1.0, np.float32)
+        self.below[self.parts["skin"]] = neck_excess(skin)
+        self.below[self.parts["torso"]] = 1.0
+        self._folds = self._creases(skin)
         indices = sculpture.landmarks
         brows = {side: self.neutral[self.parts["brow" + side]].astype(float) for side in eyes.SIDES}
         self.landmark_vertices = indices + self.parts["skin"].start
@@ -96,13 +118,14 @@ class HeadRig:
         """The rig, its sculpture kept as a file in `folder`."""
         return cls(Sculpture.cached(folder, voxel))
 
-    def _layers(self) -> NDArray[np.uint8]:
-        """Neck and jumper are the torso's layer; a triangle across the cut counts as torso."""
-        vertex = np.full(len(self.neutral), HEAD_LAYER, np.uint8)
-        vertex[self.parts["torso"]] = TORSO_LAYER
-        skin = self.parts["skin"]
-        vertex[skin][neck_height(self.neutral[skin]) < NECK_CUT] = TORSO_LAYER
-        return vertex[self.faces].max(1)
+    @staticmethod
+    def _creases(skin: NDArray[np.float64]) -> dict[str, NDArray[np.float32]]:
+        """(n_skin,) shade of each crease at 1, by the parameter that draws it."""
+        folds = {side: nasolabial_fold(skin, sign) for side, sign in eyes.SIDES.items()}
+        frown = frown_lines(skin)
+        creases = {"smileL": folds["L"], "smileR": folds["R"], "squeeze": frown}
+        creases["sneer"] = folds["L"] + folds["R"]
+        return {name: crease.astype(np.float32) for name, crease in creases.items()}
 
     @cached_property
     def _moves(self) -> dict[str, NDArray[np.float32]]:
@@ -139,10 +162,14 @@ class HeadRig:
     def lit(self, parameters: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n,) float32 occlusion for (21,) `parameters`: baked, with the lids' shade on the eyes.
 
-        Lips pushed forward shade the teeth.
+        Creases darken with the parameters that draw them; lips pushed forward shade the teeth.
         """
         q = np.asarray(parameters, np.float32)
         occlusion = self.occlusion.copy()
+        skin = self.parts["skin"]
+        for name, crease in self._folds.items():
+            drawn = _CREASE[name] * np.tanh(max(0.0, float(q[INDEX[name]])))
+            occlusion[skin] *= 1 - np.float32(drawn) * crease
         funnelled = np.clip(q[INDEX["funnel"]], 0.0, 1.0)
         for name in ("upperTeeth", "lowerTeeth"):
             occlusion[self.parts[name]] *= 1.0 - 0.5 * funnelled

@@ -42,7 +42,7 @@ class Sculpture:
         """Mesh everything, the skin at `voxel` head units; about 15 s, half of it compiling."""
         key = KEY_LIGHT
         skin = sculpt(SKIN, (-1.0, -1.75, -1.15), (1.0, 1.2, 1.2), voxel, ALL_WITH_EYES, key)
-        hair = sculpt(HAIR, (-1.1, -0.8, -1.35), (1.15, 1.6, 1.3), 1.45 * voxel, ALL, key)
+        hair = sculpt(HAIR, (-1.1, -0.8, -1.35), (1.15, 1.6, 1.3), 1.2 * voxel, ALL, key, 4)
         torso = sculpt(TORSO, (-2.3, -3.2, -1.1), (2.3, -1.0, 0.9), 2.6 * voxel, ALL, key)
         return cls(skin, hair, torso, brow_line(), choose_skin_vertices(skin.vertices))
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .looks import brow_look, clamp, cloth_look, eye_look, hair_look, noise, skin_look
+from .looks import brow_look, catchlight, cloth_look, eye_look, hair_look, skin_look
 from .materials import BROW, EYE, HAIR, MOUTH, SKIN, TEETH
 from .shapes import jit
 
@@ -69,30 +69,28 @@ def _look(material, r, g, b, x, y, z):
     if material == EYE:
         return eye_look(x, y, z)
     if material == HAIR:
-        return hair_look(r, g, b, x, y, z)
+        return hair_look(r, g, b)
     if material == BROW:
-        return brow_look(r, g, b, x, y)
+        return brow_look(r, g, b)
     if material == TEETH:
-        return r, g, b, 0.30, 50.0, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0
+        return r, g, b, 0.10, 24.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0
     if material == MOUTH:
-        return r, g, b, 0.10, 30.0, 0.3, 0.0, 0.0, 0.0, 0.0, 0.0
+        return r, g, b, 0.06, 20.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0
     return cloth_look(r, g, b, x, y)
 
 
 @jit
 def _highlight(material, gloss, power, n, v, key, ndk, ndh, lit, x, y, z):
-    """Specular light of the key (and on eyes, of the fill): hard catchlights, strands of hair."""
+    """Specular light of the key: catchlights on eyes, and a band across the strands of hair."""
     if material == EYE:
-        h = _unit(_FILL[0] + v[0], 0.35 + v[1], _FILL[2] + v[2])
-        fill = max(0.0, _dot(n[0], n[1], n[2], h[0], h[1], h[2]))
-        return 2.6 * clamp((ndh - 0.9925) / 0.0022) + 0.35 * clamp((fill - 0.989) / 0.006)
-    if material == HAIR:
-        t = _unit(1 - n[0] * n[0], -n[0] * n[1] - 0.35, -n[0] * n[2])
+        return catchlight(x, y, z)
+    if material == HAIR:  # (x, y, z) is the strand's direction, bent into the surface
+        into = _dot(x, y, z, n[0], n[1], n[2])
+        t = _unit(x - into * n[0], y - into * n[1], z - into * n[2])
         h = _unit(key[0] + v[0], key[1] + v[1], key[2] + v[2])
         along = _dot(t[0], t[1], t[2], h[0], h[1], h[2])
-        strand = 0.4 + 1.2 * noise(z * 70.0 + y * 8.0, x * 2.0)
-        shine = math.sqrt(max(0.0, 1 - along * along)) ** 38
-        return 0.16 * shine * strand * lit * max(0.0, ndk + 0.3)
+        across = math.sqrt(max(0.0, 1 - along * along))
+        return (0.035 * across**20 + 0.05 * across**6) * lit * max(0.0, ndk + 0.35)
     return gloss * ndh**power * lit if gloss > 0.0 and ndh > 0.7 else 0.0
 
 
@@ -144,7 +142,7 @@ def _mix(array, a, b, c, w0, w1, w2):
 
 @jit
 def resolve(
-    buffer, vertices, normals, faces, texture, colour, material, occlusion, shadow, layer,
+    buffer, vertices, normals, faces, texture, colour, material, occlusion, shadow, below,
     behind, key, distance, samples, image, head, torso, near, far,
 ):  # fmt: skip
     """Shade every subpixel of `buffer` (see `z_buffer`) and average `samples`² of them a pixel.
@@ -166,14 +164,14 @@ def resolve(
                     green += behind[row, column, 1]
                     blue += behind[row, column, 2]
                     continue
-                if layer[t] == 1:
+                a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
+                w0, w1 = first[y, x], second[y, x]
+                w2 = 1.0 - w0 - w1
+                if w0 * below[a] + w1 * below[b] + w2 * below[c] < 0.0:
                     heads += 1
                     low, high = min(low, depth[y, x]), max(high, depth[y, x])
                 else:
                     torsos += 1
-                a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
-                w0, w1 = first[y, x], second[y, x]
-                w2 = 1.0 - w0 - w1
                 most = a if w0 >= w1 and w0 >= w2 else (b if w1 >= w2 else c)
                 place = _mix(vertices, a, b, c, w0, w1, w2)
                 ao = w0 * occlusion[a] + w1 * occlusion[b] + w2 * occlusion[c]

@@ -181,6 +181,22 @@ def _bake(what, vertices, normals, key):
     return occlusion, shadow
 
 
+def smoothed(
+    values: NDArray[np.float64], faces: NDArray[np.int32], rounds: int
+) -> NDArray[np.float64]:
+    """`values` (n,) or (n, k) of vertices, averaged `rounds` times with those of the neighbours."""
+    n = len(values)
+    columns = np.array(values, float).reshape(n, -1)
+    to = np.concatenate([faces, faces[:, [1, 2, 0]]]).ravel()
+    of = np.concatenate([faces[:, [1, 2, 0]], faces]).ravel()
+    count = np.bincount(to, minlength=n) + 1.0
+    for _ in range(rounds):
+        for k in range(columns.shape[1]):
+            around = np.bincount(to, columns[of, k], minlength=n)
+            columns[:, k] = (columns[:, k] + around) / count
+    return columns.reshape(values.shape)
+
+
 def sculpt(
     what: int,
     lo: tuple[float, float, float],
@@ -188,10 +204,12 @@ def sculpt(
     voxel: float,
     light_from: int,
     key: NDArray[np.float64],
+    soften: int = 0,
 ) -> Surface:
     """Mesh the surface `what` inside the box lo … hi at `voxel` spacing and bake its light.
 
-    `light_from` is the surface that occludes and casts shadows; `key` (3,) points to the key light.
+    `light_from` is the surface that occludes and casts shadows; `key` (3,) points to the key light;
+    `soften` rounds of averaging take the pattern of narrow grooves out of the baked light.
     """
     # Cells centred on x = 0 keep the mesh of a symmetric surface symmetric, with vertices there.
     low = (np.floor(np.array(lo) / voxel) + np.array([0.5, 0.0, 0.0])) * voxel
@@ -200,4 +218,5 @@ def sculpt(
     vertices, index = _net_vertices(grid, low, voxel)
     faces = _net_faces(grid, index, len(vertices))
     normals = _project(what, vertices, 0.3 * voxel)
-    return Surface(vertices, faces, *_bake(light_from, vertices, normals, key))
+    light = _bake(light_from, vertices, normals, key)
+    return Surface(vertices, faces, *(smoothed(baked, faces, soften) for baked in light))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import soxr
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from ....contract.errors import Failure
 from ....contract.units import SAMPLE_RATE
+from ...ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from . import flite
 from .espeak import Espeak, EspeakVoice, Synthesis
 from .flite import FliteVoice
@@ -59,15 +61,15 @@ class Utterance:
 class CorpusConfig:
     """What to build."""
 
-    minutes: float = 40.0
+    minutes: Annotated[float, POSITIVE] = 40.0
     """Least total length of the training utterances."""
-    held_out_minutes: float = 2.0
+    held_out_minutes: Annotated[float, POSITIVE] = 2.0
     """Least length of each of the two evaluation sets."""
-    flite_share: float = 0.4
+    flite_share: Annotated[float, SHARE] = 0.4
     """Share of utterances spoken by flite where it is installed, 0…1."""
-    pause_s: tuple[float, float] = (0.15, 0.9)
+    pause_s: Annotated[tuple[float, float], NOT_NEGATIVE] = (0.15, 0.9)
     """Shortest and longest silence between phrases, seconds."""
-    seed: int = 1
+    seed: Annotated[int, NOT_NEGATIVE] = 1
 
 
 @dataclass(frozen=True)

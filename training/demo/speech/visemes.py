@@ -21,6 +21,7 @@ _SIGMA_S = 0.022  # of the Gaussian that rounds corners a muscle could not make
 _ATTACK_S, _RELEASE_S, _SILENCE_S = 0.045, 0.050, 0.060  # decay before, after; around silence
 _PLATEAU = 0.55  # share of a segment's half-length at full dominance
 _EDGE_S = 0.05  # a plateau ends at most this long before its segment does
+_CLOSURE_S = 0.08  # lips stay closed for at least this long, or no frame of 40 ms would show it
 
 
 def _vector(default: float = 0.0, **values: float) -> NDArray[np.float64]:
@@ -154,6 +155,7 @@ def _decay(
         constant = np.full_like(times, _SILENCE_S)
     elif viseme == "PBM":
         constant = constant / 2.5  # closures are short and sharp
+        away = np.maximum(np.abs(times - centre) - max(plateau, _CLOSURE_S / 2), 0.0)
     return np.exp(-away / constant)
 
 

@@ -1,0 +1,1 @@
+"""Talking videos of real people, made into what the trainings read (`emogene-train prepare`)."""
