@@ -136,7 +136,7 @@ def poses(
     seen[:, :, 3] += np.asarray(offset)
     rotation = seen[:, :, :3].transpose(0, 2, 1)
     position = -(rotation @ seen[:, :, 3:])
-    return np.concatenate([rotation, position], axis=2).astype(np.float32)
+    return np.ascontiguousarray(np.concatenate([rotation, position], axis=2), np.float32)
 
 
 def _cameras(plain: Mapping[str, Any], said: list[str]) -> Float64:
