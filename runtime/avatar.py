@@ -26,6 +26,7 @@ from .poses.walk import PoseWalk
 from .profiles import OFFLINE, Profile, find_profile
 from .render.background import resized
 from .render.renderer import Renderer
+from .render.rounds import PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
 from .session import Session, SessionParts
@@ -48,6 +49,7 @@ def open(
     backend: str = AUTO,
     strict: bool = False,
     precisions: Mapping[str, str] | None = None,
+    marching: str = PER_RAY,
 ) -> Avatar:
     """Open an engine directory.
 
@@ -61,6 +63,8 @@ def open(
         strict: refuse such a replacement.
         precisions: stages to run on ONNX Runtime in another precision than float32, such as
             ``{"hubert": "int8"}``; the directory must hold them.
+        marching: ``"rays"``, each by itself, or ``"authors"``, in the rounds of the published
+            inference, which imported avatars can be compared with.
 
     Raises:
         BadEngineDirectory: it is missing, damaged, or does not fit this version.
@@ -75,7 +79,12 @@ def open(
         )
     count = threads or available_threads()
     loaded = load_engine_directory(path, count, backend, strict=strict, precisions=precisions)
-    return Avatar(loaded, count)
+    try:
+        checked_marching(marching, loaded.manifest.field)
+    except BadOption:
+        loaded.close()
+        raise
+    return Avatar(loaded, count, marching)
 
 
 def available_threads() -> int:
@@ -91,8 +100,8 @@ class Avatar:
     It owns the threads; sessions own none. Close it after its sessions. Made by `open`.
     """
 
-    def __init__(self, loaded: Loaded, threads: int) -> None:
-        self._loaded, self._threads = loaded, threads
+    def __init__(self, loaded: Loaded, threads: int, marching: str = PER_RAY) -> None:
+        self._loaded, self._threads, self._marching = loaded, threads, marching
         self._pool = ThreadPool(threads)
         self._renderers: OrderedDict[tuple[int, float], Renderer] = OrderedDict()
         self._heads: OrderedDict[float, WavefrontHead] = OrderedDict()
@@ -279,7 +288,9 @@ class Avatar:
         head = _kept(
             self._heads,
             transmittance,
-            lambda: WavefrontHead(manifest.field, weights, networks, transmittance, self._pool),
+            lambda: WavefrontHead(
+                manifest.field, weights, networks, transmittance, self._pool, self._marching
+            ),
         )
         rendered = size // stages.ENLARGEMENT if manifest.super_resolution else size
         torso = Torso(

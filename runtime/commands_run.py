@@ -47,6 +47,7 @@ class RunOptions:
     idle: Literal["tolerant", "strict"]
     backend: str
     precision: tuple[str, ...]
+    marching: str
     strict: bool
     stats: bool
 
@@ -73,6 +74,7 @@ def run_command(options: RunOptions) -> None:
         backend=options.backend,
         strict=options.strict,
         precisions=_precisions(options.precision),
+        marching=options.marching,
     )
     with opened as avatar:
         _report_backend(avatar.choice)

@@ -14,17 +14,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...contract.data import Float32
-from ...contract.field import MarchSpec
+from ...contract.errors import BadOption
+from ...contract.field import FieldSpec, MarchSpec
 from ...kernels.arrays import Int32
 from ...kernels.occupancy import Occupancy
 from ...kernels.threads import ThreadPool
 from ...kernels.traversal import MarchState, Samples, march
+
+PER_RAY, AUTHORS = "rays", "authors"
+MARCHINGS = (PER_RAY, AUTHORS)
+"""Each ray by itself, or in the rounds of the published inference."""
 
 LONGEST_ROUND = 8
 """Samples of a ray in one round at most."""
 
 Evaluate = Callable[[Samples], tuple[Float32, Float32]]
 """Samples → densities (S,) and colours (S, 3)."""
+
+
+def checked_marching(marching: str, field: FieldSpec) -> str:
+    """``marching``, if it is one and the field can be marched so.
+
+    Raises:
+        BadOption: there is no such marching, or the field is painted once a ray.
+    """
+    if marching not in MARCHINGS:
+        raise BadOption("marching", expected=f"one of {', '.join(MARCHINGS)}", found=repr(marching))
+    if marching == AUTHORS and field.colour_at != "sample":
+        raise BadOption(
+            "marching",
+            expected=f"{PER_RAY} for a field that is painted once a ray",
+            found=marching,
+            remedy="the published rounds belong to imported avatars",
+        )
+    return marching
 
 
 @dataclass(eq=False)

@@ -412,3 +412,27 @@ def test_untrained_parts_are_noticed(folders: Folders, tmp_path: Path) -> None:
     told = " ".join(said)
     assert "density_bitfield is empty" in told and "density_grid_torso is empty" in told
     assert "the embedding of angry is zero" in told
+
+
+def test_marching_in_the_published_rounds(
+    imported: ReferenceAvatar, imported_engines: Path
+) -> None:
+    """Here no ray has too few samples, so a ray gets one more: less than 1 % of its light."""
+    landmarks = imported.audio_to_motion.folding.mean.numpy()[None]
+    window = np.zeros((1, 3, 204), np.float32)
+    condition = Condition(landmarks.reshape(1, 68, 3), window, landmarks, 0, np.float32([0.3]))
+    camera, heads = imported.card.camera.scaled(PICTURE // 2), {}
+    for marching in ("rays", "authors"):
+        with emogene.open(imported_engines, threads=1, marching=marching) as avatar:
+            head = avatar.renderer().head
+            heads[marching] = head.render(condition, imported.poses[0], camera)
+    more = heads["authors"].opacity - heads["rays"].opacity
+    assert more.min() > -1e-5 and 1e-5 < more.max() < 0.011
+    assert np.abs(heads["authors"].colour - heads["rays"].colour).max() < 0.011
+
+
+def test_other_avatars_are_not_marched_in_rounds(tiny_engines: Path) -> None:
+    with pytest.raises(BadOption, match="rays for a field that is painted once a ray"):
+        emogene.open(tiny_engines, threads=1, marching="authors")
+    with pytest.raises(BadOption, match="one of rays, authors, found 'sideways'"):
+        emogene.open(tiny_engines, threads=1, marching="sideways")
