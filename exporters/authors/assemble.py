@@ -5,28 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...contract.errors import BadCheckpoint
 from ...contract.landmarks import FLAT
-from ...contract.motion import (
-    ClampStep,
-    DeformStep,
-    EyeOpening,
-    IdleSpec,
-    LleStep,
-    MotionSpec,
-    MotionStep,
-    NormaliseStep,
-    PeriodicBlinkStep,
-    WindowStep,
-)
-from ...contract.weights import BACKGROUND, DATABASE, HIGH, LOW, MEAN, POSES, SCALE
+from ...contract.motion import IdleSpec
+from ...contract.weights import BACKGROUND, POSES
 from ...reference.audio_to_motion import AudioToMotion, AudioToMotionConfig
 from ...reference.authors import IGNORED as HEAD_UNREAD
 from ...reference.authors import authors_head, head_from_authors
@@ -46,26 +34,12 @@ from .config import load_settings
 from .dataset import Dataset, load_dataset, poses, smoothed
 from .face_model import FaceModel, load_face_model
 from .keys import check_tensors
-from .models import (
-    PublishedField,
-    audio_to_motion_config,
-    audio_to_motion_shapes,
-    field_dimensions,
-    field_shapes,
-)
+from .models import PublishedField, audio_to_motion_config, field_dimensions
+from .motion import DISPLACEMENT, motion_spec, motion_tensors
+from .shapes import audio_to_motion_shapes, field_shapes
 from .speech import PUBLISHED, load_speech_encoder
 from .state import load_model, newest_checkpoint, with_weight_norm
 from .traps import emotion_notes, field_notes, head_notes, model_notes
-
-DISPLACEMENT = 10.0
-"""Published landmarks are displacements from the mean face, times this."""
-
-LOWEST, HIGHEST = 0.03, 0.97
-"""Quantiles of the training data between which conditions are kept, and which say that eyes are
-closed and open."""
-
-REST_WHILE_BLINKING = 0.6
-"""What the published blink leaves of the eyes' opening between two blinks."""
 
 Said = Callable[[str], None]
 Network = TypeVar("Network", bound=nn.Module)
@@ -126,12 +100,17 @@ def import_avatar(
     deformation = _deformation(sources.deformation, face, said)
     field, head, torso, enlarging = _field(sources, dataset, said)
     speech = load_speech_encoder(sources.hubert, audio_to_motion.config.features)
-    tensors = _motion_tensors(dataset, face)
+    tensors = motion_tensors(dataset, face)
     tensors[POSES] = poses(
         smoothed(dataset.cameras), field.torso.camera_scale, field.torso.camera_offset
     )
     tensors[BACKGROUND] = dataset.background
-    card = AvatarCard(options.name, dataset.camera, _motion(options, field, dataset), IdleSpec())
+    card = AvatarCard(
+        options.name,
+        dataset.camera,
+        motion_spec(field, dataset, options.blink, options.lle_share),
+        IdleSpec(),
+    )
     return ReferenceAvatar(
         card=card,
         speech=speech,
@@ -219,41 +198,6 @@ def _field(
         folded = super_resolution_from_authors(tensors)
         enlarging = _loaded(SuperResolution(SuperResolutionConfig()), folded, path)
     return field, head, torso, enlarging
-
-
-def _motion(options: ImportOptions, field: PublishedField, dataset: Dataset) -> MotionSpec:
-    """The published order: deform, project, blink, normalise, clamp, window."""
-    steps: tuple[MotionStep, ...] = (
-        DeformStep(),
-        # Their regulariser is 1e-6 on landmarks ten times as large as ours.
-        LleStep(share=options.lle_share, regulariser=1e-6 / DISPLACEMENT**2),
-        *([PeriodicBlinkStep()] if options.blink else []),
-        NormaliseStep(),
-        ClampStep(),
-        WindowStep(field.head.window),
-    )
-    closed, opened = np.quantile(dataset.eye_opening, [LOWEST, HIGHEST])
-    eyes = None
-    # Without super-resolution the published inference forgets to pass the opening on: it is 0.
-    if field.head.blink and field.torso.super_resolution:
-        rest = REST_WHILE_BLINKING if options.blink else float(opened)
-        eyes = EyeOpening(rest, float(opened), float(closed))
-    return MotionSpec(steps, "neutral", eyes)
-
-
-def _motion_tensors(dataset: Dataset, face: FaceModel) -> dict[str, NDArray[Any]]:
-    landmarks = face.landmarks(dataset.identity, dataset.expression)
-    mean, scale = landmarks.mean(axis=0), landmarks.std(axis=0, ddof=1)
-    if len(landmarks) < 2 or not scale.min() > 0:
-        raise BadCheckpoint(
-            "the data set",
-            expected="frames that differ in every landmark",
-            found=f"{len(landmarks)} frames with a landmark that never moves",
-            remedy="make the data set again from a film of some minutes",
-        )
-    low, high = np.quantile((landmarks - mean) / scale, [LOWEST, HIGHEST], axis=0)
-    named = {DATABASE: landmarks, MEAN: mean, SCALE: scale, LOW: low, HIGH: high}
-    return {name: array.astype(np.float32) for name, array in named.items()}
 
 
 def _loaded(network: Network, tensors: Mapping[str, Tensor], path: Path) -> Network:

@@ -18,11 +18,8 @@ from numpy.typing import NDArray
 
 from emogene.exporters.authors.config import Settings
 from emogene.exporters.authors.face_model import IBUG_FROM_MEDIAPIPE
-from emogene.exporters.authors.models import (
-    audio_to_motion_shapes,
-    field_dimensions,
-    field_shapes,
-)
+from emogene.exporters.authors.models import field_dimensions
+from emogene.exporters.authors.shapes import audio_to_motion_shapes, field_shapes
 from emogene.reference.authors import authors_audio_to_motion, occupancy_from_morton
 from emogene.reference.deformation import DeformationConfig, LandmarkDeformation
 from tests.reference.tables import INTEGERS

@@ -10,12 +10,8 @@ import torch
 from emogene.contract.errors import BadCheckpoint
 from emogene.exporters.authors.config import Settings
 from emogene.exporters.authors.keys import MEANINGS, check_tensors
-from emogene.exporters.authors.models import (
-    audio_to_motion_config,
-    audio_to_motion_shapes,
-    field_dimensions,
-    field_shapes,
-)
+from emogene.exporters.authors.models import audio_to_motion_config, field_dimensions
+from emogene.exporters.authors.shapes import audio_to_motion_shapes, field_shapes
 from emogene.reference.authors import authors_audio_to_motion
 from tests.reference.tables import published
 
