@@ -262,6 +262,12 @@ class TestMistakes:
         assert "expected a face, found none in 100 frames" in self.said(capsys)
         assert "none in 100 frames" in videos.report()["skipped"][0]["reason"]
 
+    @pytest.mark.parametrize("factor", [0.2, 1e30])
+    def test_faces_of_impossible_size(self, videos: Videos, capsys, factor: float) -> None:
+        np.savez(videos.folder / "landmarks.npz", **{"me.mp4": factor * seen(FRAMES, 0)})
+        assert videos.prepare() == 2
+        assert "expected a face, found none" in self.said(capsys)
+
     def test_a_face_that_comes_and_goes(self, videos: Videos, capsys) -> None:
         points = seen(FRAMES, 0)
         points[np.arange(FRAMES) % 20 > 9] = np.nan
@@ -418,6 +424,11 @@ def test_voxceleb2_becomes_clips(tmp_path: Path, hubert: Path) -> None:
     assert len(open_clips(tmp_path / "data", "training", emotion="neutral")) == 1
     assert len(open_clips(tmp_path / "data", "held_out")) == 1
     assert not (tmp_path / "data/film").exists()
+    # One identity alone leaves the others' clips where they are.
+    before = read_manifest(tmp_path / "data")
+    assert exit_code(app, [*words, *brought, "--identity", "id00012"]) == 0
+    assert set(read_manifest(tmp_path / "data")) == set(before)
+    assert len(list((tmp_path / "data/clips").iterdir())) == 2
 
 
 def test_clips_lie_in_runs_of_valid_frames_on_one_side() -> None:
