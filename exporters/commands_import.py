@@ -12,11 +12,10 @@ from typing import Annotated, Optional
 import typer
 
 from ..contract.errors import BadOption, MissingExtra
+from .authors import PUBLISHED_HUBERT
 from .command_output import console, line
 
 IMPORT_MODULES = ("torch", "transformers", "yaml", "scipy")
-
-PUBLISHED_HUBERT = "facebook/hubert-large-ls960-ft"
 
 
 class BlinkMode(str, Enum):

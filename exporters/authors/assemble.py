@@ -30,6 +30,7 @@ from ...reference.deformation import DeformationConfig, LandmarkDeformation
 from ...reference.head_field import HeadField
 from ...reference.super_resolution import SuperResolution, SuperResolutionConfig
 from ...reference.torso_field import TorsoField
+from . import PUBLISHED_HUBERT
 from .config import load_settings
 from .dataset import Dataset, load_dataset, poses, smoothed
 from .face_model import FaceModel, load_face_model
@@ -37,7 +38,7 @@ from .keys import check_tensors
 from .models import PublishedField, audio_to_motion_config, field_dimensions
 from .motion import DISPLACEMENT, motion_spec, motion_tensors
 from .shapes import audio_to_motion_shapes, field_shapes
-from .speech import PUBLISHED, load_speech_encoder
+from .speech import load_speech_encoder
 from .state import load_model, newest_checkpoint, with_weight_norm
 from .traps import emotion_notes, field_notes, head_notes, model_notes
 
@@ -63,7 +64,7 @@ class Sources:
     dataset: Path
     face_model: Path
     head: Path | None = None
-    hubert: str = PUBLISHED
+    hubert: str = PUBLISHED_HUBERT
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ def import_avatar(
     speech = load_speech_encoder(sources.hubert, audio_to_motion.config.features)
     tensors = motion_tensors(dataset, face)
     tensors[POSES] = poses(
-        smoothed(dataset.cameras), field.torso.camera_scale, field.torso.camera_offset
+        smoothed(dataset.cameras, field.smoothing),
+        field.torso.camera_scale,
+        field.torso.camera_offset,
     )
     tensors[BACKGROUND] = dataset.background
     card = AvatarCard(

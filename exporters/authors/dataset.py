@@ -16,9 +16,6 @@ from .pickles import load_pickled_dictionary
 
 Float64 = NDArray[np.float64]
 
-SMOOTHING = 7
-"""Frames over which cameras are averaged, as the published inference sets it."""
-
 MEANINGS = {
     "H": "height of the pictures",
     "W": "width of the pictures",
@@ -102,7 +99,7 @@ def load_dataset(path: Path) -> Dataset:
     )
 
 
-def smoothed(cameras: Float64, width: int = SMOOTHING) -> Float64:
+def smoothed(cameras: Float64, width: int) -> Float64:
     """Each camera replaced by the mean of those around it, as published.
 
     Args:

@@ -20,11 +20,17 @@ MOTIONS = {64: "expression coefficients", 144: "identity and expression", FLAT: 
 
 @dataclass(frozen=True)
 class PublishedField:
-    """The dimensions of one head with its torso."""
+    """The dimensions of one head with its torso.
+
+    Attributes:
+        individuals: rows of the tables of appearance codes.
+        smoothing: frames over which cameras are averaged at inference; 1 leaves them as filmed.
+    """
 
     head: PublishedDimensions
     torso: PublishedTorsoDimensions
     individuals: int
+    smoothing: int = 7
 
 
 def audio_to_motion_config(tensors: Mapping[str, Tensor], where: str) -> AudioToMotionConfig:
@@ -115,8 +121,13 @@ def field_dimensions(settings: Settings, picture: int) -> PublishedField:
         camera_offset=s.vector("camera_offset", (0.0, 0.0, 0.0)),
     )
     individuals = s.get("individual_embedding_num", 13000)
+    smoothing = s.get("infer_smooth_camera_path_kernel_size", 7)
+    if not s.get("infer_smooth_camera_path", True):
+        smoothing = 1
+    if not 1 <= smoothing <= 1001:
+        s.refuse(f"infer_smooth_camera_path_kernel_size is {smoothing}")
     s.check()
-    return PublishedField(head, torso, individuals)
+    return PublishedField(head, torso, individuals, smoothing)
 
 
 def _hidden(s: Settings, name: str, width: int, layers: int) -> tuple[int, ...]:

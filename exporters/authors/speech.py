@@ -16,10 +16,8 @@ from ...reference.speech_encoder import (
     SpeechEncoder,
     SpeechEncoderConfig,
 )
+from . import PUBLISHED_HUBERT
 from .state import tensors_of_file
-
-PUBLISHED = "facebook/hubert-large-ls960-ft"
-"""The model the published code hears with, by its name on the Hugging Face hub."""
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
@@ -48,7 +46,7 @@ def load_speech_encoder(source: str, features: int) -> SpeechEncoder:
             str(folder),
             expected=f"a HuBERT with features of width {features}, as --a2m takes them",
             found=f"width {config.hidden}",
-            remedy=f"name its own by --hubert; the published one is {PUBLISHED}",
+            remedy=f"name its own by --hubert; the published one is {PUBLISHED_HUBERT}",
         )
     encoder = SpeechEncoder(config)
     path = next((folder / n for n in WEIGHTS if (folder / n).is_file()), folder / WEIGHTS[0])
@@ -128,5 +126,5 @@ def _refusal(path: Path, found: str) -> BadCheckpoint:
         str(path),
         expected="the config.json of a HuBERT with layer norm first, as the large ones have",
         found=found,
-        remedy=f"name the folder of {PUBLISHED} by --hubert",
+        remedy=f"name the folder of {PUBLISHED_HUBERT} by --hubert",
     )

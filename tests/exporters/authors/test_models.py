@@ -37,6 +37,19 @@ def test_published_settings_call_for_the_published_tensors(
     assert shapes(**settings) == published(table)
 
 
+@pytest.mark.parametrize(
+    "settings, frames",
+    [
+        ({}, 7),
+        ({"infer_smooth_camera_path_kernel_size": 3}, 3),
+        ({"infer_smooth_camera_path": False}, 1),
+    ],
+)
+def test_cameras_are_smoothed_as_the_settings_say(settings: dict[str, Any], frames: int) -> None:
+    settings = PUBLISHED | settings
+    assert field_dimensions(Settings(settings, "config.yaml"), 512).smoothing == frames
+
+
 def test_audio_to_motion_is_told_by_its_tensors() -> None:
     table = published("audio_to_motion")
     tensors = {name: torch.empty(shape, device="meta") for name, shape in table.items()}
