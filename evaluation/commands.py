@@ -99,6 +99,7 @@ def evaluate(
     all held-out material shows. Judge other faces by their videos.
     """
     if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
         return
     _require_extra()
     from .output import print_figures, print_plain, print_targets
@@ -200,10 +201,6 @@ def tables(
 
 @app.command()
 def probes(
-    output: Annotated[
-        OptionalPath,
-        typer.Option("-o", "--output", help="Folder to write; the package's own by default."),
-    ] = None,
     work: Annotated[
         OptionalPath,
         typer.Option(
@@ -212,20 +209,33 @@ def probes(
         ),
     ] = None,
 ) -> None:
-    """Train the emotion probes on film of the procedural head: about three minutes."""
+    """Train the package's emotion probes on film of the procedural head: about three minutes."""
     _require_extra()
     from .material import Material
     from .probes.networks import DATA
     from .probes.train import train_probes
     from .sync import take_expert
 
-    folder = output or DATA
     with _told() as told:
         if work is not None:
-            take_expert(work, folder)
+            take_expert(work, DATA)
         told("the procedural head")
-        report = train_probes(Material().rig, out=folder, told=told)
+        report = train_probes(Material().rig, told=told)
     print(json.dumps(report, indent=2))
+
+
+def _refuse_options_before(context: typer.Context) -> None:
+    """Options before a command's name are those of no command; they must not be lost silently."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "--json" if name == "as_json" else "--" + name.replace("_", "-")
+            raise BadOption(
+                option,
+                expected=f"options after the command's name, {context.invoked_subcommand}",
+                found="it before",
+                remedy=f"see emogene-eval {context.invoked_subcommand} --help",
+            )
 
 
 def _material(frames: int, size: int, minutes: float) -> MaterialConfig:

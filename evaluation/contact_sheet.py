@@ -20,6 +20,7 @@ CELL, LABEL = 176, 22
 
 _COLUMNS = (TRUE, FULL, NEUTRAL_ONLY)
 _SESSIONS = 3  # frames of sessions in each row
+_TITLES = ("film", *_COLUMNS, *["session"] * _SESSIONS)
 
 
 def contact_sheet(found: Evaluation, film: Film) -> Image:
@@ -30,11 +31,13 @@ def contact_sheet(found: Evaluation, film: Film) -> Image:
     from PIL import Image, ImageDraw
 
     rows = {row.name: row.pictures for row in found.rows}
-    width = (1 + len(_COLUMNS) + _SESSIONS) * CELL
-    sheet = Image.new("RGB", (width, len(EMOTIONS) * (CELL + LABEL)), "white")
+    height = LABEL + len(EMOTIONS) * (CELL + LABEL)
+    sheet = Image.new("RGB", (len(_TITLES) * CELL, height), "white")
     pen = ImageDraw.Draw(sheet)
+    for column, title in enumerate(_TITLES):
+        pen.text((column * CELL + 6, 5), title, fill="grey")
     for k, emotion in enumerate(EMOTIONS):
-        top = k * (CELL + LABEL)
+        top = LABEL + k * (CELL + LABEL)
         pen.text((6, top + 5), emotion, fill="black")
         cells: list[NDArray[np.uint8] | None] = [None] * (1 + len(_COLUMNS))
         (frames,) = np.nonzero(film.emotions == k)

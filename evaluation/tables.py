@@ -15,6 +15,7 @@ from .avatar import Evaluation, Told, flat
 from .contact_sheet import contact_sheet
 from .material import Material
 from .output import shown
+from .rows import FULL, TRUE
 from .targets import verdicts
 from .video import evaluate_video
 from .video_task import VideoTask
@@ -32,6 +33,8 @@ _METHOD_COLUMNS = {
     "LMD ↓": "lmd",
     "mouth LMD ↓": "lmd.mouth",
     "emotion ↑": "emotion_accuracy",
+    "sync offset": "sync_offset_frames",
+    "sync confidence ↑": "sync_confidence",
     "Fréchet DCT ↓": "frechet.dct",
     "FID ↓": "fid",
 }
@@ -156,8 +159,13 @@ def _target_table(figures: Figures) -> str:
 
 def _method_table(found: Evaluation, others: Mapping[str, Figures]) -> str:
     methods: dict[str, Figures] = {f"EmoGene, {row.name}": row.figures for row in found.rows}
-    if "fid" in found.figures:
-        methods["EmoGene, full"] = {**methods["EmoGene, full"], "fid": found.figures["fid"]}
+    full, true = (f"EmoGene, {name}" for name in (FULL, TRUE))
+    for key in ("fid", "sync_offset_frames", "sync_confidence"):
+        if key in found.figures:
+            methods[full] = {**methods[full], key: found.figures[key]}
+    if "sync_confidence.true" in found.figures:
+        confidence = found.figures["sync_confidence.true"]
+        methods[true] = {**methods[true], "sync_confidence": confidence}
     for name, figures in others.items():
         named = figures.get("emotion_accuracy.pixels", float("nan"))
         methods[name] = {**figures, "emotion_accuracy": named}

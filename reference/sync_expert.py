@@ -33,7 +33,7 @@ _PITCH_INPUTS = 2
 
 @dataclass(frozen=True)
 class SyncExpertConfig:
-    """Dimensions; the defaults make 0.13 M parameters.
+    """Dimensions; the defaults make 0.16 M parameters.
 
     Attributes:
         features: width of a speech feature.

@@ -134,4 +134,5 @@ def _composite(
         traced.colour[ray] += weight[:, None] * colours[sample]
         traced.taken[ray] += 1
         on[at[through < threshold]] = False
-    return on & (counts == length)
+    going: NDArray[np.bool_] = on & (counts == length)
+    return going

@@ -17,7 +17,8 @@ LITTLE = MaterialConfig(frames=9, size=48, minutes=0.1, reading_minutes=0.2, vox
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("evaluation")
+    """What `emogene-eval` uses where $EMOGENE_CACHE is its parent."""
+    return tmp_path_factory.mktemp("cache") / "evaluation"
 
 
 @pytest.fixture(scope="session")

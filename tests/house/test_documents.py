@@ -17,8 +17,11 @@ from tests.speech import spoken
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-SLOW = ("python3 -m venv", "emogene-train")
-"""README's two commands, which .ci/run runs as they stand, and training, tested elsewhere."""
+MINUTES = ("emogene-train", "emogene-eval")
+"""Programs that run for minutes: they are tested elsewhere, here their lines are looked up."""
+
+SLOW = ("python3 -m venv", *MINUTES)
+"""README's two commands, which .ci/run runs as they stand, and what takes minutes."""
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -103,24 +106,25 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert not missing, missing
 
 
-def test_training_commands_exist() -> None:
-    """Lines with ``emogene-train`` name commands and options that its help knows."""
+@pytest.mark.parametrize("program", MINUTES)
+def test_lines_that_are_not_run_exist(program: str) -> None:
+    """They name commands and options that the program's help knows."""
     lines = [
-        line.split("  #")[0].split()
+        line.split("  #")[0].split()[1:]
         for _, text in blocks("sh")
         for line in text.splitlines()
-        if line.startswith("emogene-train")
+        if line.startswith(program)
     ]
     assert lines
-    for program, command, *rest in lines:
-        commands = [command, rest[0]] if command == "prepare" else [command]
+    for words in lines:
+        command = words[:1] if not words[0].startswith("-") else []
         done = subprocess.run(
-            [Path(sys.executable).with_name(program), *commands, "--help"],
+            [Path(sys.executable).with_name(program), *command, "--help"],
             capture_output=True,
             text=True,
             env=os.environ | {"COLUMNS": "200"},
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        options = [word for word in rest if word.startswith("-")]
-        assert all(option in done.stdout for option in options), (rest, done.stdout)
+        options = [word for word in words if word.startswith("-")]
+        assert all(option in done.stdout for option in options), (words, done.stdout)

@@ -25,7 +25,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    for part in ("runtime", "exporters", "training"):
+    for part in ("runtime", "exporters", "training", "evaluation"):
         run_help = "import sys; sys.argv = ['emogene', '--help']; main()"
         program = f"from emogene.{part}.commands import main; {run_help}"
         loaded = imported_by("-c", program)

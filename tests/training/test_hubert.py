@@ -33,6 +33,8 @@ from emogene.training.speech_batches import (
     stream_of,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CLEAN = AugmentationConfig(
     speed=(1.0, 1.0), equaliser_share=0, reverb_share=0, noise_share=0, babble_share=0, level=0.0
 )

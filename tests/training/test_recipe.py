@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +113,7 @@ def test_a_failing_chain_stops_the_other(tmp_path: Path, work: Path) -> None:
     with pytest.raises(BadInput, match=r"training/film\.json"):
         make(tmp_path, config, lambda *_: None, processes=2)
     assert not (tmp_path / "hubert" / "report.json").exists()
+    assert not multiprocessing.active_children()
 
 
 def test_assembling_too_early_is_refused(tmp_path: Path, work: Path) -> None:

@@ -32,6 +32,8 @@ from emogene.training.sync import (
 )
 from emogene.training.vae_data import MotionClip
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = SyncTrainingConfig(
     network=SyncExpertConfig(features=4, hidden=32, embedding=16),
     clips=12,

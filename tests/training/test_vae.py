@@ -1,4 +1,4 @@
-"""The audio-to-motion and deformation loops: they learn, resume and say how well."""
+"""Audio-to-motion: its losses, what it learns from, how it is judged, and that it learns."""
 
 from __future__ import annotations
 
@@ -9,22 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from emogene.contract.emotions import EMOTIONS
 from emogene.contract.errors import BadInput
-from emogene.contract.landmarks import FLAT, LOWER_LIP_CENTRE, UPPER_LIP_CENTRE
+from emogene.contract.landmarks import FLAT
 from emogene.reference.audio_to_motion import AudioToMotion, AudioToMotionConfig, FlowConfig
 from emogene.reference.checkpoint import load_network
-from emogene.reference.deformation import LandmarkDeformation
 from emogene.reference.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from emogene.reference.sync_expert import SyncExpert, SyncExpertConfig
-from emogene.training.deformation import (
-    NEUTRAL,
-    DeformationData,
-    DeformationTrainingConfig,
-    demo_pairs,
-    train_deformation,
-)
-from emogene.training.demo.head.parameters import INDEX
 from emogene.training.demo.speech.corpus import Corpus, CorpusConfig, build_corpus
 from emogene.training.hearing import Hearing
 from emogene.training.loop import LoopConfig
@@ -32,6 +22,10 @@ from emogene.training.vae import VaeData, VaeTrainingConfig, train_vae
 from emogene.training.vae_data import MotionClip, motion_clips, with_emotions
 from emogene.training.vae_losses import VaeBatch, VaeLossWeights, landmark_weights, vae_losses
 from emogene.training.vae_report import drift, evaluate_vae, latent_use
+
+from .tiny_rig import landmarks_of
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NETWORK = AudioToMotionConfig(
     features=16,
@@ -44,16 +38,6 @@ NETWORK = AudioToMotionConfig(
     mouth_amplitude=False,
     folding="scaled",
 )
-
-
-def landmarks_of(parameters: np.ndarray) -> np.ndarray:
-    """A face of 68 points at fixed places whose lips follow the jaw: the rig in one line."""
-    places = np.random.default_rng(0).normal(size=(68, 3)).astype(np.float32)
-    faces = np.tile(places, (len(parameters), 1, 1))
-    faces[:, LOWER_LIP_CENTRE] = places[UPPER_LIP_CENTRE]
-    faces[:, LOWER_LIP_CENTRE, 1] -= 0.3 * parameters[:, INDEX["jaw"]]
-    faces[:, 48, 0] += 0.1 * parameters[:, INDEX["smileR"]]
-    return faces
 
 
 @pytest.fixture(scope="module")
@@ -203,15 +187,3 @@ def test_data_that_cannot_work_is_refused(data: VaeData, tmp_path: Path) -> None
     with pytest.raises(BadInput, match="never moves"):
         train_vae(config, replace(data, training=(still,)), tmp_path / "vae")
     assert not (tmp_path / "vae").exists()
-
-
-def test_deformation_learns_each_emotion_but_neutral(corpus: Corpus, tmp_path: Path) -> None:
-    training = demo_pairs(corpus.training * 4, landmarks_of)
-    assert NEUTRAL not in training.emotion and len(np.unique(training.emotion)) == len(EMOTIONS) - 1
-    held_out = demo_pairs(corpus.held_out, landmarks_of, articulation=(1.0, 1.0), seed=1)
-    config = DeformationTrainingConfig(frames=128, loop=LoopConfig(steps=150, clip_norm=0.0))
-    report = train_deformation(config, DeformationData(training, held_out), tmp_path)
-    assert report["mse"] < 0.3 * report["mse_identity"]
-    network = load_network(tmp_path / "network", LandmarkDeformation)
-    found = network(torch.from_numpy(held_out.neutral), torch.from_numpy(held_out.emotion))
-    assert found.shape == held_out.neutral.shape

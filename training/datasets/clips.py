@@ -165,6 +165,15 @@ def read_manifest(folder: Path) -> tuple[ClipEntry, ...]:
         raise _refuse(path, "a data set's manifest", f"{type(error).__name__}: {error}") from None
 
 
+def entries_of(folder: Path, encoder: Mapping[str, Any]) -> list[ClipEntry]:
+    """The clips that a manifest names, if it can be read and their features are `encoder`'s."""
+    try:
+        plain = json.loads((folder / MANIFEST).read_bytes())
+        return list(read_manifest(folder)) if plain["encoder"] == encoder else []
+    except (OSError, ValueError, KeyError, TypeError, BadInput):
+        return []
+
+
 def write_manifest(folder: Path, entries: Sequence[ClipEntry], about: Mapping[str, Any]) -> None:
     """Write manifest.json; `about` (kind, encoder, …) stands beside the clips."""
     plain = {"format": FORMAT, **about, "clips": [asdict(entry) for entry in entries]}

@@ -13,9 +13,15 @@ from .sources import HELD_OUT_SHARE
 from .speech import CLIP_FRAMES
 
 
-def held_out_start(frames: int, least: int = 1) -> int:
-    """The first of a recording's last frames, which are held out: a tenth, at least `least`."""
-    return max(0, frames - max(least, round(HELD_OUT_SHARE * frames)))
+def held_out_start(frames: int, shortest_s: float) -> int:
+    """The first of a recording's last frames, which are held out: a tenth, at least one clip."""
+    return max(0, frames - max(_shortest(shortest_s), round(HELD_OUT_SHARE * frames)))
+
+
+def _shortest(shortest_s: float) -> int:
+    """Frames of the shortest clip: whole latents."""
+    frames = int(shortest_s * FRAMES_PER_SECOND)
+    return max(FRAMES_PER_LATENT, frames - frames % FRAMES_PER_LATENT)
 
 
 def cut(
@@ -27,9 +33,8 @@ def cut(
     no `split` the last tenth is held out, and no clip lies on both sides.
     """
     longest = CLIP_FRAMES - CLIP_FRAMES % FRAMES_PER_LATENT
-    shortest = max(FRAMES_PER_LATENT, int(shortest_s * FRAMES_PER_SECOND))
-    shortest -= shortest % FRAMES_PER_LATENT
-    border = len(valid) if split else held_out_start(len(valid), shortest)
+    shortest = _shortest(shortest_s)
+    border = len(valid) if split else held_out_start(len(valid), shortest_s)
     parts: list[tuple[int, int, Split]] = (
         [(0, len(valid), split)]
         if split

@@ -31,6 +31,9 @@ MOST_FACES = 4
 _MESHES = 200
 """Most frames whose meshes are averaged."""
 
+_LARGEST_ARRAY = 1 << 28
+"""Bytes of landmarks of one recording: two hours in double precision are 196 million."""
+
 _OVERLAP = 0.2
 """Share of the union that the same face covers in two frames, at least."""
 
@@ -214,6 +217,9 @@ class GivenLandmarks:
                 found=f"none among {len(self._names)}",
                 remedy="name each array as the video's path below the folder",
             )
+        size = self._arrays.zip.getinfo(f"{name}.npy").file_size
+        if size > _LARGEST_ARRAY:  # a few compressed bytes may stand for gigabytes
+            raise BadInput(thing, expected=f"at most {_LARGEST_ARRAY} bytes", found=f"{size}")
         try:
             points = np.asarray(self._arrays[name], np.float32)
         except (ValueError, OSError) as error:

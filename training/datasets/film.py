@@ -54,7 +54,9 @@ class Take:
     split: Split
 
 
-def choose_frames(tracks: Sequence[tuple[Source, HeadTrack]], most: int) -> list[Take]:
+def choose_frames(
+    tracks: Sequence[tuple[Source, HeadTrack]], most: int, shortest_s: float
+) -> list[Take]:
     """At most about `most` frames, evenly spread, of which the held-out part is never trained on.
 
     A recording whose split is None gives its last part to the held-out film.
@@ -64,7 +66,8 @@ def choose_frames(tracks: Sequence[tuple[Source, HeadTrack]], most: int) -> list
     takes = []
     for source, track in tracks:
         shown = np.flatnonzero(track.valid)
-        border = len(shown) if source.split else held_out_start(len(shown))
+        # The same border as for clips.
+        border = np.searchsorted(shown, held_out_start(len(track.valid), shortest_s))
         parts: list[tuple[Split, NDArray[np.int64]]] = (
             [(source.split, shown)]
             if source.split

@@ -22,7 +22,7 @@ from ...contract.landmarks import FLAT
 from ...contract.units import FEATURES_PER_FRAME
 from ..files import write_atomically
 from ..progress import Report as ReportProgress
-from .clips import CLIPS, ClipEntry, write_manifest, write_shard
+from .clips import CLIPS, ClipEntry, entries_of, write_manifest, write_shard
 from .crop import still_square
 from .cutting import cut
 from .detector import GivenLandmarks, MediaPipe
@@ -91,11 +91,13 @@ def prepare(
     ordered = sorted(sources, key=lambda source: (source.group, source.name))
     with ExitStack() as stack:
         workshop = _Workshop(data, plan, progress, len(ordered), stack)
+        whole = False
         try:
             for _, group in groupby(ordered, lambda source: source.group):
                 workshop.take_in(list(group))
+            whole = True
         finally:
-            workshop.write_down()
+            workshop.write_down(whole)
     if not workshop.entries:
         reasons = workshop.report.skipped
         more = f"; all {len(reasons)} recordings were left out" if len(reasons) > 1 else ""
@@ -169,16 +171,26 @@ class _Workshop:
                 self.no_film = error
                 self.report.film = {"error": str(error)}
 
-    def write_down(self) -> None:
-        """Write manifest and report of all that is done."""
-        trained = {entry.identity for entry in self.entries if entry.split == "training"}
-        held_out = {entry.identity for entry in self.entries if entry.split == "held_out"}
-        about = {
-            "kind": self.plan.kind,
-            "encoder": self.steps.encoder.description,
-            "held_out_identities": sorted(held_out - trained),
-        }
-        write_manifest(self.data, self.entries, about)
+    def write_down(self, whole: bool) -> None:
+        """Write manifest and report of what is done.
+
+        Of a run that did not come to its end the manifest keeps what an earlier one made of the
+        recordings it did not reach; a run that made nothing leaves the manifest alone.
+        """
+        encoder = self.steps.encoder.description
+        done = {entry.source for entry in self.entries}
+        done |= {skipped["source"] for skipped in self.report.skipped}
+        earlier = [] if whole else entries_of(self.data, encoder)
+        entries = [*self.entries, *(entry for entry in earlier if entry.source not in done)]
+        if entries:
+            trained = {entry.identity for entry in entries if entry.split == "training"}
+            held_out = {entry.identity for entry in entries if entry.split == "held_out"}
+            about = {
+                "kind": self.plan.kind,
+                "encoder": encoder,
+                "held_out_identities": sorted(held_out - trained),
+            }
+            write_manifest(self.data, entries, about)
         plain = json.dumps(asdict(self.report), indent=1)
         write_atomically(self.data / REPORT, plain.encode())
 
@@ -264,9 +276,8 @@ class _Workshop:
             # Identities are held out for what is learned of many; a field learns of this one.
             sources = list(recordings_apart(sources))
         plan, store = self.plan, self.steps.store
-        takes = choose_frames(
-            [(s, track) for s, (_, track) in zip(sources, tracked, strict=True)], plan.film_frames
-        )
+        tracks = [(s, track) for s, (_, track) in zip(sources, tracked, strict=True)]
+        takes = choose_frames(tracks, plan.film_frames, plan.shortest_s)
         points = np.concatenate([seen.sighting.points[track.valid] for seen, track in tracked])
         points = points[np.isfinite(points).all((1, 2))]
         square = still_square(points, *sizes.pop())
@@ -280,6 +291,7 @@ class _Workshop:
                 for mask, source in zip(masks, sources, strict=True)
             ],
             frames=plan.film_frames,
+            shortest=plan.shortest_s,
             size=plan.size,
         )
         self.report.film = {

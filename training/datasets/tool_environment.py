@@ -32,6 +32,8 @@ NEWEST_PYTHON = (3, 12)
 
 COMMAND = "emogene-train prepare tool"
 
+_WITHOUT = "bring landmarks and masks: --landmarks FILE.npz --masks VIDEO"
+
 _READY = "ready"
 
 
@@ -54,7 +56,7 @@ def tool_python() -> Path:
             "finding faces",
             expected="MediaPipe's environment",
             found=f"none in {folder}",
-            remedy=f"make it: {COMMAND} — or bring landmarks: --landmarks FILE.npz",
+            remedy=f"make it: {COMMAND} — or {_WITHOUT}",
         )
     return _python(folder)
 
@@ -95,7 +97,7 @@ def _require_wheels() -> None:
             f"MediaPipe {VERSION}",
             expected=f"Python {newest} or older",
             found=f"Python {sys.version.split()[0]}",
-            remedy=f"use Python {newest}, or bring landmarks: --landmarks FILE.npz",
+            remedy=f"use Python {newest}, or {_WITHOUT}",
         )
 
 

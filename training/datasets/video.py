@@ -49,6 +49,8 @@ def probe(path: Path) -> VideoFacts:
     """
     with _opened(path) as container:
         stream = container.streams.video[0]
+        # Before a picture is decoded, which may be huge.
+        _check_sides(path, stream.codec_context.width, stream.codec_context.height)
         first = next(_decoded(path, container, stream), None)
         if first is None:
             raise _bad(path, found="no picture that can be decoded")
@@ -56,13 +58,6 @@ def probe(path: Path) -> VideoFacts:
         ratio = stream.sample_aspect_ratio
         seconds = float(container.duration or 0) / 1_000_000
         sound = bool(container.streams.audio)
-    if not SMALLEST_SIDE <= min(width, height) <= max(width, height) <= LARGEST_SIDE:
-        raise BadInput(
-            str(path),
-            expected=f"a picture of {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side",
-            found=f"{width} × {height}",
-            remedy="scale the video",
-        )
     if ratio and ratio != 1:
         raise BadInput(
             str(path),
@@ -168,6 +163,16 @@ def resize(picture: Image, width: int, height: int) -> Image:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
     done = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA)
     return done.to_ndarray()
+
+
+def _check_sides(path: Path, width: int, height: int) -> None:
+    if not SMALLEST_SIDE <= min(width, height) <= max(width, height) <= LARGEST_SIDE:
+        raise BadInput(
+            str(path),
+            expected=f"a picture of {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side",
+            found=f"{width} × {height}",
+            remedy="scale the video",
+        )
 
 
 def _opened(path: Path) -> Any:

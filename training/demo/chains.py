@@ -151,6 +151,7 @@ def _chain(
     chain: str, made: tuple[Path, DemoConfig, str], stages: Sequence[str], messages: Any
 ) -> None:
     """A chain's process."""
+    signal.signal(signal.SIGTERM, _stop)
     import torch
 
     torch.set_num_threads(1)  # the other chain has the other core
@@ -167,8 +168,16 @@ def _chain(
     try:
         _run_stages(Workshop(*made), stages, report)
         messages.put(_Message(chain, done=True))
+    except SystemExit:
+        messages.cancel_join_thread()  # nobody reads them any more
+        raise
     except BaseException as error:
         messages.put(_Message(chain, error=_portable(error)))
+
+
+def _stop(*_: object) -> None:
+    """Leave by way of every `finally`, so that the time spent is noted."""
+    raise SystemExit(1)
 
 
 def _portable(error: BaseException) -> BaseException:

@@ -19,6 +19,7 @@ HEADLINES: Mapping[str, Mapping[str, str]] = {
         "held_out": "phones, held-out sentences",
         "held_out_voice": "phones, held-out voices",
         "held_out_noise_20db": "phones, 20 dB noise",
+        "held_out_voice_live": "phones, held-out voices live",
     },
     "sync": {
         "held_out.exact": "offsets found",
@@ -27,6 +28,8 @@ HEADLINES: Mapping[str, Mapping[str, str]] = {
     "vae": {
         "held_out_t0.0.mouth_error_ratio": "mouth error of a mean face's",
         "held_out_t0.0.opening_correlation": "mouth-opening correlation",
+        "held_out_voice_t0.2.closure_rate": "lips closed on p, b, m",
+        "drift.mouth_px": "pixels moved by live hearing",
     },
     "deformation": {"mse": "squared error", "mse_identity": "left neutral"},
     "film": {},

@@ -154,7 +154,7 @@ def test_without_the_environment_the_command_is_named(
         with pytest.raises(Unavailable, match="emogene-train prepare tool"):
             MediaPipe()
         tool_folder().mkdir(parents=True)  # a half-made one is none
-    with pytest.raises(Unavailable, match="bring landmarks: --landmarks"):
+    with pytest.raises(Unavailable, match="bring landmarks and masks: --landmarks"):
         MediaPipe()
 
 

@@ -141,7 +141,7 @@ class TestOneVideo:
     def test_films_can_be_opened_by_the_field_trainings(self, prepared: Videos) -> None:
         footage = open_footage(prepared.data / "film")
         film = footage.training
-        assert (len(film), len(footage.held_out)) == (90, 10)
+        assert (len(film), len(footage.held_out)) == (76, 24)
         assert film.depth_is_band
         assert film.camera.size == 64
         head = film.head_alpha > 127
@@ -218,7 +218,7 @@ class TestOneVideo:
         np.savez(videos.folder / "landmarks.npz", **{"me.mp4": seen(60, 1)})
         assert videos.prepare() == 0
         assert sum(entry.frames for entry in read_manifest(videos.data)) == 60
-        assert len(open_footage(videos.data / "film").training) == 54
+        assert len(open_footage(videos.data / "film").training) == 36
 
     def test_a_stopped_run_goes_on(
         self, recorded: Videos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -243,7 +243,7 @@ class TestOneVideo:
         kept = landmarks.stat().st_mtime_ns
         assert videos.prepare() == 0
         assert landmarks.stat().st_mtime_ns == kept
-        assert len(open_footage(videos.data / "film").training) == 90
+        assert len(open_footage(videos.data / "film").training) == 76
 
 
 class TestMistakes:
@@ -278,6 +278,7 @@ class TestMistakes:
         (videos.folder / "me.mp4").write_bytes(b"\x00" * 5000)
         assert videos.prepare() == 2
         assert "something FFmpeg cannot read" in self.said(capsys)
+        assert len(open_clips(videos.data, "training")) == 1  # made before it was damaged
 
     def test_a_video_too_short(self, videos: Videos, capsys) -> None:
         write_video(videos.folder / "me.mp4", blank(10), sound=voice(WORDS[0], 10))
@@ -383,6 +384,25 @@ def test_mead_s_parallel_sentences_are_paired(mead_data: Path) -> None:
     pairs = emotional_pairs(mead_data, "training")
     for emotional, neutral in pairs.sources:
         assert Path(emotional).name == Path(neutral).name
+
+
+def test_a_stopped_run_keeps_what_an_earlier_one_made(
+    mead_data: Path, hubert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emogene.training.datasets import prepare
+
+    def stopping(name: str, *arguments: object) -> object:
+        if name.startswith("W009"):
+            raise KeyboardInterrupt
+        return track_head(name, *arguments)
+
+    track_head = prepare.track_head
+    monkeypatch.setattr(prepare, "track_head", stopping)
+    before = read_manifest(mead_data)
+    folder = mead_data.parent
+    words = ["prepare", "mead", str(folder), "-o", str(mead_data), "--hubert", str(hubert)]
+    assert exit_code(app, [*words, "--landmarks", str(folder / "landmarks.npz")]) == 130
+    assert set(read_manifest(mead_data)) == set(before)
 
 
 def test_voxceleb2_becomes_clips(tmp_path: Path, hubert: Path) -> None:
