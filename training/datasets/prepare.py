@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ...contract.errors import BadInput
+from ...contract.errors import BadInput, BadOutput
 from ...contract.landmarks import FLAT
 from ...contract.units import FEATURES_PER_FRAME
 from ..files import write_atomically
@@ -79,7 +79,9 @@ class Report:
 def prepare(
     sources: Sequence[Source], data: Path, plan: Preparation, progress: ReportProgress
 ) -> tuple[list[ClipEntry], Report]:
-    """Prepare `sources` into the folder `data`; returns its clips and the report.
+    """Prepare `sources` into the folder `data`; returns all its clips and this run's report.
+
+    Clips of identities that are not among `sources` stay, if their features are the encoder's.
 
     Raises:
         BadInput: no recording could be used, and the first one's reason is named; or no film can
@@ -91,22 +93,22 @@ def prepare(
     ordered = sorted(sources, key=lambda source: (source.group, source.name))
     with ExitStack() as stack:
         workshop = _Workshop(data, plan, progress, len(ordered), stack)
-        whole = False
+        covered: set[str] = set()
         try:
             for _, group in groupby(ordered, lambda source: source.group):
                 workshop.take_in(list(group))
-            whole = True
+            covered = {source.identity for source in ordered}
         finally:
-            workshop.write_down(whole)
+            entries = workshop.write_down(covered)
     if not workshop.entries:
         reasons = workshop.report.skipped
         more = f"; all {len(reasons)} recordings were left out" if len(reasons) > 1 else ""
         raise BadInput(f"{reasons[0]['reason']}{more} (see {data / REPORT})")
-    workshop.clear()
+    _remove_others(data, entries)
     progress(plan.kind, 1.0, "")
     if workshop.no_film is not None:
         raise workshop.no_film
-    return workshop.entries, workshop.report
+    return entries, workshop.report
 
 
 class _Workshop:
@@ -171,17 +173,21 @@ class _Workshop:
                 self.no_film = error
                 self.report.film = {"error": str(error)}
 
-    def write_down(self, whole: bool) -> None:
-        """Write manifest and report of what is done.
+    def write_down(self, covered: set[str]) -> list[ClipEntry]:
+        """Write manifest and report of what is done; returns the manifest's clips.
 
-        Of a run that did not come to its end the manifest keeps what an earlier one made of the
-        recordings it did not reach; a run that made nothing leaves the manifest alone.
+        Of earlier runs the clips stay that this one did not reach, unless their identity is
+        `covered`: all its recordings were looked at. Without any clip the manifest is left alone.
         """
         encoder = self.steps.encoder.description
-        done = {entry.source for entry in self.entries}
-        done |= {skipped["source"] for skipped in self.report.skipped}
-        earlier = [] if whole else entries_of(self.data, encoder)
-        entries = [*self.entries, *(entry for entry in earlier if entry.source not in done)]
+        reached = {entry.source for entry in self.entries}
+        reached |= {skipped["source"] for skipped in self.report.skipped}
+        earlier = [
+            entry
+            for entry in entries_of(self.data, encoder)
+            if entry.source not in reached and entry.identity not in covered
+        ]
+        entries = [*self.entries, *earlier]
         if entries:
             trained = {entry.identity for entry in entries if entry.split == "training"}
             held_out = {entry.identity for entry in entries if entry.split == "held_out"}
@@ -193,13 +199,7 @@ class _Workshop:
             write_manifest(self.data, entries, about)
         plain = json.dumps(asdict(self.report), indent=1)
         write_atomically(self.data / REPORT, plain.encode())
-
-    def clear(self) -> None:
-        """Remove the shards of earlier runs that the manifest no longer names."""
-        kept = {entry.file for entry in self.entries}
-        for shard in (self.data / CLIPS).glob("*.safetensors"):
-            if f"{CLIPS}/{shard.name}" not in kept:
-                shard.unlink()
+        return entries
 
     def _tell(self, source: Source, part: float) -> None:
         share = (self._done + part) / self._count
@@ -209,6 +209,8 @@ class _Workshop:
         """What `step` gives; None, and a line in the report, when the recording is at fault."""
         try:
             return step()
+        except BadOutput:
+            raise  # a full disk is not the recording's fault
         except BadInput as error:
             self._skip(source, error)
             return None
@@ -301,3 +303,11 @@ class _Workshop:
                 self.persons, plan.size, key, self._progress,
             ),
         }  # fmt: skip
+
+
+def _remove_others(data: Path, entries: Sequence[ClipEntry]) -> None:
+    """Remove the shards of earlier runs that the manifest no longer names."""
+    kept = {entry.file for entry in entries}
+    for shard in (data / CLIPS).glob("*.safetensors"):
+        if f"{CLIPS}/{shard.name}" not in kept:
+            shard.unlink()

@@ -23,7 +23,12 @@ from emogene.training.datasets.detector import MediaPipe, choose_face
 from emogene.training.datasets.generic_face import interocular
 from emogene.training.datasets.ibug import IBUG_FROM_MESH, MESH_POINTS
 from emogene.training.datasets.rotations import logarithm, nearest
-from emogene.training.datasets.tool_environment import NEWEST_PYTHON, make_tool, tool_folder
+from emogene.training.datasets.tool_environment import (
+    NEWEST_PYTHON,
+    make_tool,
+    tool_folder,
+    tool_python,
+)
 from emogene.training.fields.film import open_footage
 from tests.speech import spoken
 
@@ -43,7 +48,8 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tool(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """MediaPipe's environment, made when it is first asked for."""
     monkeypatch.setenv(CACHE_VARIABLE, str(shared_cache))
-    return make_tool()
+    assert exit_code(app, ["prepare", "tool"]) == 0
+    return tool_python()
 
 
 def test_every_ibug_point_has_its_place_in_the_mesh() -> None:

@@ -418,6 +418,11 @@ def test_voxceleb2_becomes_clips(tmp_path: Path, hubert: Path) -> None:
     assert len(open_clips(tmp_path / "data", "training", emotion="neutral")) == 1
     assert len(open_clips(tmp_path / "data", "held_out")) == 1
     assert not (tmp_path / "data/film").exists()
+    # One identity alone leaves the others' clips where they are.
+    before = read_manifest(tmp_path / "data")
+    assert exit_code(app, [*words, *brought, "--identity", "id00012"]) == 0
+    assert set(read_manifest(tmp_path / "data")) == set(before)
+    assert len(list((tmp_path / "data/clips").iterdir())) == 2
 
 
 def test_clips_lie_in_runs_of_valid_frames_on_one_side() -> None:
