@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -98,24 +97,13 @@ def choose_renderer(
 def _obstacle(manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> str:
     """Why the fused renderer does not take the avatar's fields; empty if it does."""
     torso = manifest.torso
-    if said := _published(manifest):
-        return f"it does not do what only imported avatars have: {', '.join(said)}"
+    if manifest.super_resolution:
+        return "it does not enlarge pictures by a network"
+    if manifest.motion.eyes is not None:
+        return "it does not tell the condition how far eyes are open"
     if problems := unsupported(manifest.field, torso):
         return problems[0]
     for network in (*manifest.field.networks, torso.deform, torso.colour):
         if missing := sorted(set(network_tensors(network)) - set(weights)):
             return f"the directory's weights lack {missing[0]}"
     return ""
-
-
-def _published(manifest: Manifest) -> list[str]:
-    """What of the published networks an avatar has that only the wavefront renderer knows."""
-    torso = manifest.torso
-    usual = replace(torso, span="edges", shrink=1.0, frequency=math.pi, offset="tanh", head_code=0)
-    parts = {
-        "super-resolution": manifest.super_resolution,
-        "eyes in the condition": manifest.motion.eyes is not None,
-        "a box of its own for rays": manifest.field.march.box is not None,
-        "the published torso": torso != usual,
-    }
-    return [what for what, there in parts.items() if there]
