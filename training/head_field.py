@@ -71,7 +71,7 @@ class HeadTrainingConfig:
     """Standard deviation of noise on the landmarks."""
     table_rate: Annotated[float, POSITIVE] = 1e-2
     network_rate: Annotated[float, POSITIVE] = 2e-3
-    bake_batches: Annotated[int, AT_LEAST_1] = 160
+    bake_batches: Annotated[int, AT_LEAST_1] = 600
     bake_threshold: Annotated[float, SHARE] = 0.1
     """A cell stays when some sample in it ever weighed more than this."""
     bake_exaggeration: Annotated[tuple[float, float], POSITIVE] = (0.6, 1.15)

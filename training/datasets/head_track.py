@@ -75,7 +75,15 @@ def track_head(name: str, seen: Float32, calibration: Calibration) -> HeadTrack:
     if not len(found):
         raise BadInput(name, expected="a face", found=f"none in {len(seen)} frames")
     camera, face = calibration.camera, calibration.face
-    turns, shifts, information = _fit_poses(seen[found], face, camera, calibration.noise)
+    try:
+        turns, shifts, information = _fit_poses(seen[found], face, camera, calibration.noise)
+    except np.linalg.LinAlgError:
+        raise BadInput(
+            name,
+            expected="landmarks of a face",
+            found="points on a line or in one place",
+            remedy="check the landmarks",
+        ) from None
     residual = _residuals(seen[found], face, turns, shifts, camera)[:, _STEADY]
     unit = interocular(seen[found])
     error = np.sqrt((residual**2).sum(2).mean(1)) / unit

@@ -25,6 +25,9 @@ Float64 = NDArray[np.float64]
 LOOKED_AT = 960
 """Pictures are shrunk to this many pixels a side before the face is looked for."""
 
+SMALLEST_FACE = 8.0
+"""Pixels between the eyes; on smaller faces nothing can be told of the lips."""
+
 VERSION = 1
 """Raise it when a step gives something else for the same input."""
 
@@ -103,7 +106,7 @@ class Steps:
             pictures = video.frames(source.video, None if given else LOOKED_AT)
             sighting = self.detector.watch(source.name, pictures)
             shape = np.zeros((0, 3), np.float32) if sighting.shape is None else sighting.shape
-            points = sighting.points * np.float32(shrunk)
+            points = _faces(sighting.points * np.float32(shrunk))
             return {"points": points, "shape": shape, "crowd": np.array([sighting.crowd])}
 
         kept = self.store.once(item, "landmarks", key, look)
@@ -120,7 +123,7 @@ class Steps:
                 source.name,
                 expected="a face",
                 found=f"none in {len(points)} frames",
-                remedy="use a recording in which a face is seen from the front, and lit",
+                remedy="use a recording in which a face is large, lit and seen from the front",
             )
         sighting = Sighting(points, shape if len(shape) else None, int(kept["crowd"][0]))
         return Watched(source, facts, sighting, key)
@@ -179,3 +182,11 @@ class Steps:
 
         kept = self.store.once(item, "speech", key, encode)
         return Heard(kept["features"], kept["pitch_bins"], key)
+
+
+def _faces(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(F, 68, 2) landmarks, NaN where they cannot be a face's that is worth looking at."""
+    apart = points[:, 36:42].mean(1) - points[:, 42:48].mean(1)
+    good = np.linalg.norm(apart, axis=1) >= SMALLEST_FACE
+    good &= (np.abs(points) < 2 * video.LARGEST_SIDE).all((1, 2))
+    return np.where(good[:, None, None], points, np.float32(np.nan))

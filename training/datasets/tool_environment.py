@@ -74,15 +74,14 @@ def make_tool() -> Path:
     if folder.exists():
         shutil.rmtree(folder)  # left by an installation that was stopped
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with_pip = [] if importlib.util.find_spec("ensurepip") is None else ["-m", "venv", str(folder)]
-    if not with_pip:
+    if importlib.util.find_spec("ensurepip") is None:
         raise Unavailable(
             "MediaPipe's environment",
             expected="Python's modules venv and ensurepip",
             found="none",
             remedy="install them; Debian's package is python3-venv",
         )
-    _run([sys.executable, *with_pip])
+    _run([sys.executable, "-m", "venv", str(folder)])
     python = _python(folder)
     # Without its dependencies: they include jax and two plotting libraries.
     _run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", *REQUIREMENTS])

@@ -141,6 +141,12 @@ def test_no_face_at_all_is_said() -> None:
         track_head("empty.mp4", np.full((5, 68, 2), np.nan, np.float32), calibration)
 
 
+def test_points_in_one_place_are_refused() -> None:
+    calibration = calibrate(*still())
+    with pytest.raises(BadInput, match="one face is seen throughout"):
+        track_head("points.mp4", np.full((5, 68, 2), 7, np.float32), calibration)
+
+
 def still() -> tuple[np.ndarray, int, int]:
     return projected(speaking(4), turning(4), 1262.0, SIZE).astype(float), *SIZE
 

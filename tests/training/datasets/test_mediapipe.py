@@ -120,7 +120,7 @@ def test_a_video_is_prepared_whole(
 
     film = open_footage(tmp_path / "data/film").training
     frames = len(film)
-    assert frames == FRAMES - 5
+    assert frames == FRAMES - 4
     turns = film.poses[:, :, :3].astype(float)
     true = filmed.poses[:frames, :, :3].astype(float)
     axes = nearest((np.swapaxes(true, 1, 2) @ turns).mean(0))

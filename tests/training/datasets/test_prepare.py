@@ -262,6 +262,12 @@ class TestMistakes:
         assert "expected a face, found none in 100 frames" in self.said(capsys)
         assert "none in 100 frames" in videos.report()["skipped"][0]["reason"]
 
+    @pytest.mark.parametrize("factor", [0.2, 1e30])
+    def test_faces_of_impossible_size(self, videos: Videos, capsys, factor: float) -> None:
+        np.savez(videos.folder / "landmarks.npz", **{"me.mp4": factor * seen(FRAMES, 0)})
+        assert videos.prepare() == 2
+        assert "expected a face, found none" in self.said(capsys)
+
     def test_a_face_that_comes_and_goes(self, videos: Videos, capsys) -> None:
         points = seen(FRAMES, 0)
         points[np.arange(FRAMES) % 20 > 9] = np.nan
