@@ -15,7 +15,7 @@ void require(bool fits, const char* what) {
 
 const float* kept_floats(emogene_fused& f, const float* from, size_t count, size_t room) {
     Memory<float> copy = zeroed<float>(room);
-    std::memcpy(copy.get(), from, count * sizeof(float));
+    if (count != 0) std::memcpy(copy.get(), from, count * sizeof(float));   // `from` may be NULL
     f.floats.push_back(std::move(copy));
     return f.floats.back().get();
 }
