@@ -1,4 +1,4 @@
-"""Every operation of rendering the head and torso fields except their MLPs.
+"""Every operation of rendering the head and torso fields, and all of them in one call.
 
 Each operation stands three times: the arithmetic in ``cpp/<operation>.h`` (C++17 that NVRTC also
 compiles), the loops over it in ``cpp/<operation>.cpp`` behind the C ABI of
@@ -72,6 +72,20 @@ image
     masked_pixels(mask, mask_resolution, size) -> pixels (N,)
     blend(head (N, 3) premultiplied, opacity (N,), torso (N, 4), background (N, 3) uint8, *,
           pool=None) -> (N, 3) uint8
+fused
+    FusedField(field, weights, torso=None, *, instruction_set=None)   prepared once; MLPs included
+        .render(FrameInputs(pose, camera, biases, landmarks), background=None, *,
+                transmittance=0.0, torso_transmittance=0.0, keep_head=False, pool=None)
+            -> FusedImage: head (size, size, 4), image (size, size, 3) uint8, samples, rays
+        .samples(pose, camera, *, pool=None) -> counts and distances of every pixel's samples
+    unsupported(field, torso=None) -> why it does not take them, [] if it does
+instructions
+    compiled(), available() -> names of instruction sets, from the plainest to the best
+    chosen(name=None) -> the one used: `name`, what EMOGENE_CPU says, or the best available
+
+The fused renderer (``cpp/fused``, its ABI in ``cpp/emogene_fused.h``) is written once over a class
+of vectors (``lanes_*.h``) and compiled for every instruction set. Only its marching has to agree
+with the other operations bit by bit: in the rest of it fused multiply-adds are spelled out.
 
 A frame in rounds::
 

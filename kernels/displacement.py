@@ -24,12 +24,31 @@ from .occupancy import Occupancy
 from .threads import ThreadPool
 
 
-class _Nodes(ctypes.Structure):
+class NodesStructure(ctypes.Structure):
+    """``emogene_nodes``."""
+
     _fields_ = (("nodes", native.I32 * 3), ("box", native.Box))
+
+    @classmethod
+    def of(
+        cls, resolution: tuple[int, int, int], bounds_min: Vector, bounds_max: Vector
+    ) -> NodesStructure:
+        """Nodes on the corners of the bounds and between.
+
+        Raises:
+            BadOption: fewer than two nodes along an axis, or bounds without an inside.
+        """
+        if min(resolution) < 2:
+            raise BadOption(
+                "displacement resolution",
+                expected="at least 2 nodes an axis",
+                found=str(resolution),
+            )
+        return cls((native.I32 * 3)(*resolution), native.Box.of(bounds_min, bounds_max))
 
 
 _P, _I32, _I64 = native.POINTER, native.I32, native.I64
-_NODES = ctypes.POINTER(_Nodes)
+_NODES = ctypes.POINTER(NodesStructure)
 _active = native.Kernel("emogene_active_nodes", _NODES, _P, _I32, _P)
 _bake = native.Kernel(
     "emogene_bake_displacement", _NODES, _P, _P, _I32, native.F32, _P, _I32, _P, _I64, _P
@@ -52,7 +71,7 @@ def active_nodes(
         BadOption: fewer than two nodes along an axis.
     """
     x, y, z = resolution
-    nodes = _nodes(resolution, occupancy.bounds_min, occupancy.bounds_max)
+    nodes = NodesStructure.of(resolution, occupancy.bounds_min, occupancy.bounds_max)
     active = np.empty(x * y * z, np.uint8)
     _active(nodes, occupancy.bits.ctypes.data, occupancy.resolution, active.ctypes.data)
     return np.flatnonzero(active).astype(np.int32)
@@ -102,7 +121,7 @@ def bake_displacement(
     grid: Float32 = allocate((frames, z, y, x, 3), np.float32)
     _bake.on(
         pool,
-        _nodes(spec.resolution, bounds_min, bounds_max),
+        NodesStructure.of(spec.resolution, bounds_min, bounds_max),
         address("rest", rest, F32, (count, 3)),
         address("falloff", falloff, F32, (count,)),
         count,
@@ -149,7 +168,7 @@ def read_displacement(
     out = np.empty((n, 3), np.float32)
     _read.on(
         pool,
-        _nodes((x, y, z), bounds_min, bounds_max),
+        NodesStructure.of((x, y, z), bounds_min, bounds_max),
         at_grid,
         address("positions", positions, F32, (n, 3)),
         at_frames,
@@ -157,11 +176,3 @@ def read_displacement(
         out.ctypes.data,
     )
     return out
-
-
-def _nodes(resolution: tuple[int, int, int], bounds_min: Vector, bounds_max: Vector) -> _Nodes:
-    if min(resolution) < 2:
-        raise BadOption(
-            "displacement resolution", expected="at least 2 nodes an axis", found=str(resolution)
-        )
-    return _Nodes((native.I32 * 3)(*resolution), native.Box.of(bounds_min, bounds_max))

@@ -22,7 +22,9 @@ class _Level(ctypes.Structure):
     _fields_ = (("scale", native.F32), ("strides", ctypes.c_uint32 * 3), ("size", ctypes.c_uint32))
 
 
-class _Grid(ctypes.Structure):
+class GridStructure(ctypes.Structure):
+    """``emogene_grid``."""
+
     _fields_ = (
         ("dimensions", native.I32),
         ("features", native.I32),
@@ -32,7 +34,7 @@ class _Grid(ctypes.Structure):
 
 
 _P, _I64 = native.POINTER, native.I64
-_BOX, _GRID = ctypes.POINTER(native.Box), ctypes.POINTER(_Grid)
+_BOX, _GRID = ctypes.POINTER(native.Box), ctypes.POINTER(GridStructure)
 _unit_coordinates = native.Kernel("emogene_unit_coordinates", _P, _P, _I64, _BOX, _P)
 _encode = native.Kernel("emogene_encode", _GRID, _P, _P, _I64, _P, _I64)
 _encode_backward = native.Kernel("emogene_encode_backward", _GRID, *[_P] * 3, _I64, _P, _P)
@@ -95,7 +97,7 @@ def encode(
     row = _row_stride(out, n, grid.width)
     _encode.on(
         pool,
-        _grid(grid),
+        grid_structure(grid),
         address("table", table, F32, (grid.entries, grid.features)),
         address("coordinates", coordinates, F32, (n, grid.dimensions)),
         n,
@@ -135,7 +137,7 @@ def encode_backward(
     grad_coordinates = np.empty((n, grid.dimensions), np.float32) if coordinates_too else None
     _encode_backward.on(
         pool,
-        _grid(grid),
+        grid_structure(grid),
         address("table", table, F32, (grid.entries, grid.features)),
         address("coordinates", coordinates, F32, (n, grid.dimensions)),
         address("gradient", gradient, F32, (n, grid.width)),
@@ -169,7 +171,12 @@ def _row_stride(out: Float32, rows: int, width: int) -> int:
     return out.strides[0] // 4 if out.size else width
 
 
-def _grid(grid: GridSpec) -> _Grid:
+def grid_structure(grid: GridSpec) -> GridStructure:
+    """A grid for the library.
+
+    Raises:
+        BadOption: it is none we have loops for.
+    """
     if grid.dimensions not in (2, 3):
         raise BadOption(
             f"grid {grid.name}", expected="2 or 3 dimensions", found=str(grid.dimensions)
@@ -189,4 +196,4 @@ def _grid(grid: GridSpec) -> _Grid:
         made.scale, made.size = level.scale, level.size
         for axis, stride in enumerate(level.strides):
             made.strides[axis] = stride % 2**32
-    return _Grid(grid.dimensions, grid.features, len(grid.levels), levels)
+    return GridStructure(grid.dimensions, grid.features, len(grid.levels), levels)

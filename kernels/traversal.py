@@ -27,13 +27,25 @@ from .rays import origin_stride
 from .threads import ThreadPool
 
 
-class _Occupancy(ctypes.Structure):
+class OccupancyStructure(ctypes.Structure):
+    """``emogene_occupancy``."""
+
     _fields_ = (
         ("bits", native.POINTER),
         ("distance", native.POINTER),
         ("resolution", native.I32),
         ("box", native.Box),
     )
+
+    @classmethod
+    def of(cls, occupancy: Occupancy) -> OccupancyStructure:
+        """It points at the arrays of `occupancy`, which must outlive it."""
+        return cls(
+            occupancy.bits.ctypes.data,
+            occupancy.distance.ctypes.data,
+            occupancy.resolution,
+            native.Box.of(occupancy.bounds_min, occupancy.bounds_max),
+        )
 
 
 class _March(ctypes.Structure):
@@ -61,7 +73,7 @@ _march_rays = native.Kernel(
     ctypes.POINTER(_Rays),
     native.POINTER,
     native.I64,
-    ctypes.POINTER(_Occupancy),
+    ctypes.POINTER(OccupancyStructure),
     ctypes.POINTER(_March),
     *[native.POINTER] * 6,
     result=native.I64,
@@ -179,12 +191,7 @@ def march(
         ),
         at_live,
         n,
-        _Occupancy(
-            occupancy.bits.ctypes.data,
-            occupancy.distance.ctypes.data,
-            occupancy.resolution,
-            native.Box.of(occupancy.bounds_min, occupancy.bounds_max),
-        ),
+        OccupancyStructure.of(occupancy),
         _March(spec.step, spec.phase, count, spec.max_samples),
         address("state.cursor", state.cursor, I32, (rays,), write=True),
         address("state.taken", state.taken, I32, (rays,), write=True),

@@ -15,9 +15,11 @@ from ..contract.emotions import NEUTRAL
 from ..contract.errors import BadOption, SessionMisuse
 from ..contract.manifest import Manifest
 from ..contract.weights import BACKGROUND, POSES
+from ..kernels.fused import FusedField
 from ..kernels.threads import ThreadPool
 from .audio.load import AudioSource, as_chunks
 from .backends.choice import AUTO, Choice
+from .backends.providers import CPU
 from .loading import Loaded, load_engine_directory
 from .motion.pipeline import MotionPipeline
 from .noise import checked_seed
@@ -25,7 +27,11 @@ from .poses.idle import IdleRule, build_idle_track
 from .poses.walk import PoseWalk
 from .profiles import OFFLINE, Profile, find_profile
 from .render.background import resized
-from .render.renderer import Renderer
+from .render.choice import AUTO as AUTO_RENDERER
+from .render.choice import FUSED, RendererChoice, checked_renderer, choose_renderer
+from .render.fused import FusedRenderer
+from .render.quality import Quality, find_quality
+from .render.renderer import Renderer, WavefrontRenderer
 from .render.rounds import PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
@@ -50,6 +56,7 @@ def open(
     strict: bool = False,
     precisions: Mapping[str, str] | None = None,
     marching: str = PER_RAY,
+    renderer: str = AUTO_RENDERER,
 ) -> Avatar:
     """Open an engine directory.
 
@@ -65,14 +72,19 @@ def open(
             ``{"hubert": "int8"}``; the directory must hold them.
         marching: ``"rays"``, each by itself, or ``"authors"``, in the rounds of the published
             inference, which imported avatars can be compared with.
+        renderer: what paints: ``"fused"`` (head, torso and background in one compiled loop on the
+            CPU), ``"wavefront"`` (the directory's networks in rounds, on any backend), or
+            ``"auto"``: fused where the networks would run on the CPU anyway.
 
     Raises:
         BadEngineDirectory: it is missing, damaged, or does not fit this version.
-        BadOption: ``threads`` is less than 1, there is no such backend, or a stage is not there in
-            such a precision.
+        BadOption: ``threads`` is less than 1, there is no such backend, renderer or instruction set
+            (``EMOGENE_CPU``), or a stage is not there in such a precision.
         KernelLibraryMissing: the compiled kernels are not there.
-        Unavailable: ``strict``, and the backend does not work here.
+        Unavailable: ``strict``, and the backend does not work here; or this machine or this avatar
+            is not one for the renderer or instruction set that was asked for.
     """
+    checked_renderer(renderer)
     if threads is not None and threads < 1:
         raise BadOption(
             "threads", expected="at least 1", found=str(threads), remedy="leave it out to use all"
@@ -84,7 +96,7 @@ def open(
     except BadOption:
         loaded.close()
         raise
-    return Avatar(loaded, count, marching)
+    return Avatar(loaded, count, renderer, marching)
 
 
 def available_threads() -> int:
@@ -100,10 +112,29 @@ class Avatar:
     It owns the threads; sessions own none. Close it after its sessions. Made by `open`.
     """
 
-    def __init__(self, loaded: Loaded, threads: int, marching: str = PER_RAY) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        threads: int,
+        renderer: str = AUTO_RENDERER,
+        marching: str = PER_RAY,
+    ) -> None:
         self._loaded, self._threads, self._marching = loaded, threads, marching
+        try:
+            self._renderer_choice = choose_renderer(
+                renderer,
+                loaded.manifest,
+                loaded.weights,
+                on_cpu=loaded.choice.used == CPU,
+                recast=loaded.recast,
+                marching=marching,
+            )
+            self._fused = self._prepare_fused()
+        except BaseException:
+            loaded.close()
+            raise
         self._pool = ThreadPool(threads)
-        self._renderers: OrderedDict[tuple[int, float], Renderer] = OrderedDict()
+        self._renderers: OrderedDict[tuple[int, Quality], Renderer] = OrderedDict()
         self._heads: OrderedDict[float, WavefrontHead] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
@@ -138,6 +169,11 @@ class Avatar:
         """Which backend was chosen, and why not the others."""
         return self._loaded.choice
 
+    @property
+    def renderer_choice(self) -> RendererChoice:
+        """Which renderer paints, and why."""
+        return self._renderer_choice
+
     def session(
         self,
         emotion: str = NEUTRAL,
@@ -147,6 +183,7 @@ class Avatar:
         *,
         size: int | None = None,
         idle: IdleRule = "tolerant",
+        quality: str | Quality | None = None,
     ) -> Session:
         """Begin to speak.
 
@@ -157,6 +194,8 @@ class Avatar:
             profile: ``"offline"``, or a `Profile` of your own.
             size: side of the pictures, pixels; None is the avatar's own.
             idle: ``"tolerant"`` or the paper's literal ``"strict"`` rule for still poses.
+            quality: ``"fast"``, ``"balanced"``, ``"exact"`` or a `Quality` of your own; None is the
+                profile's.
 
         Raises:
             BadOption: one of them is out of range.
@@ -164,7 +203,7 @@ class Avatar:
         """
         profile = find_profile(profile)
         seed = checked_seed(seed)
-        renderer = self.renderer(size, profile.transmittance)
+        renderer = self.renderer(size, profile.quality if quality is None else quality)
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
         track = build_idle_track(weights[POSES], manifest.idle, idle, seed)
         parts = SessionParts(
@@ -189,6 +228,7 @@ class Avatar:
         *,
         size: int | None = None,
         idle: IdleRule = "tolerant",
+        quality: str | Quality | None = None,
     ) -> Iterator[Frame]:
         """Frames of a whole piece of speech: a session that is pushed all, flushed and pulled.
 
@@ -204,7 +244,9 @@ class Avatar:
             SessionMisuse: the audio is longer than the profile may hold.
         """
         chunks = as_chunks(source)
-        session = self.session(emotion, intensity, seed, profile, size=size, idle=idle)
+        session = self.session(
+            emotion, intensity, seed, profile, size=size, idle=idle, quality=quality
+        )
 
         def frames() -> Iterator[Frame]:
             with session:
@@ -217,7 +259,7 @@ class Avatar:
         return frames()
 
     def renderer(
-        self, size: int | None = None, transmittance: float = OFFLINE.transmittance
+        self, size: int | None = None, quality: str | Quality = OFFLINE.quality
     ) -> Renderer:
         """The renderer for a size: condition and pose in, picture out.
 
@@ -225,13 +267,14 @@ class Avatar:
 
         Args:
             size: side of the pictures, pixels; None is the avatar's own.
-            transmittance: a ray ends once less than this share of light comes through.
+            quality: ``"fast"``, ``"balanced"``, ``"exact"`` or a `Quality` of your own.
 
         Raises:
-            BadOption: ``size`` is out of range.
+            BadOption: ``size`` is out of range, or there is no such quality.
             SessionMisuse: the avatar is closed.
         """
         size = self.size if size is None else size
+        chosen = find_quality(quality)
         if not (type(size) is int and 1 <= size <= MAX_SIZE):
             raise BadOption(
                 "size", expected=f"a whole number of pixels from 1 to {MAX_SIZE}", found=str(size)
@@ -253,8 +296,8 @@ class Avatar:
                 )
             return _kept(
                 self._renderers,
-                (size, transmittance),
-                lambda: self._build_renderer(size, transmittance),
+                (size, chosen),
+                lambda: self._build_renderer(size, chosen),
             )
 
     def close(self) -> None:
@@ -265,6 +308,8 @@ class Avatar:
             self._heads.clear()
         self._loaded.close()
         self._pool.close()
+        if self._fused is not None:
+            self._fused.close()
 
     def __enter__(self) -> Avatar:
         return self
@@ -277,8 +322,26 @@ class Avatar:
     ) -> None:
         self.close()
 
-    def _build_renderer(self, size: int, transmittance: float) -> Renderer:
+    def _prepare_fused(self) -> FusedField | None:
+        if self._renderer_choice.used != FUSED:
+            return None
+        manifest = self.manifest
+        return FusedField(manifest.field, self._loaded.weights, manifest.torso)
+
+    def _build_renderer(self, size: int, quality: Quality) -> Renderer:
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
+        camera = manifest.camera.scaled(size)
+        if self._fused is not None:
+            return FusedRenderer(
+                self._fused,
+                runners[stages.CONDITION],
+                runners[stages.TORSO_CONDITION],
+                resized(weights[BACKGROUND], size),
+                camera,
+                quality,
+                self._pool,
+            )
+        transmittance = quality.transmittance
         networks = HeadNetworks(
             condition=runners[stages.CONDITION],
             density=runners[stages.DENSITY],
@@ -305,11 +368,12 @@ class Avatar:
             rendered,
             self._pool,
         )
-        return Renderer(
+        return WavefrontRenderer(
             head,
             torso,
             resized(weights[BACKGROUND], rendered),
-            manifest.camera.scaled(size),
+            camera,
+            quality,
             self._pool,
             runners.get(stages.SUPER_RESOLUTION),
         )

@@ -33,6 +33,22 @@ class MarchingChoice(str, Enum):
     AUTHORS = "authors"
 
 
+class QualityChoice(str, Enum):
+    """How much a picture may leave out; spelled as `render.quality.QUALITIES`."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    EXACT = "exact"
+
+
+class RendererOption(str, Enum):
+    """What paints; spelled as `render.choice.RENDERERS`."""
+
+    AUTO = "auto"
+    FUSED = "fused"
+    WAVEFRONT = "wavefront"
+
+
 class StatsChoice(str, Enum):
     """How statistics are printed."""
 
@@ -98,6 +114,16 @@ def emogene_run(
         IdleChoice,
         typer.Option(help="How still poses are found: with a tolerance, or as the paper prints."),
     ] = IdleChoice.TOLERANT,
+    quality: Annotated[
+        QualityChoice, typer.Option(help="How much of what can hardly be seen is left out.")
+    ] = QualityChoice.BALANCED,
+    renderer: Annotated[
+        RendererOption,
+        typer.Option(
+            help="What paints: compiled loops for the CPU (fused), the directory's networks in "
+            "rounds (wavefront), or fused wherever the networks would run on the CPU (auto)."
+        ),
+    ] = RendererOption.AUTO,
     backend: Annotated[
         str,
         typer.Option(
@@ -149,6 +175,8 @@ def emogene_run(
             size=size,
             threads=threads,
             idle=idle.value,
+            quality=quality.value,
+            renderer=renderer.value,
             backend=backend,
             precision=tuple(precision or ()),
             marching=marching.value,

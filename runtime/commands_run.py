@@ -45,6 +45,8 @@ class RunOptions:
     size: int | None
     threads: int | None
     idle: Literal["tolerant", "strict"]
+    quality: str
+    renderer: str
     backend: str
     precision: tuple[str, ...]
     marching: str
@@ -75,11 +77,17 @@ def run_command(options: RunOptions) -> None:
         strict=options.strict,
         precisions=_precisions(options.precision),
         marching=options.marching,
+        renderer=options.renderer,
     )
     with opened as avatar:
         _report_backend(avatar.choice)
         session = avatar.session(
-            options.emotion, options.intensity, options.seed, size=options.size, idle=options.idle
+            options.emotion,
+            options.intensity,
+            options.seed,
+            size=options.size,
+            idle=options.idle,
+            quality=options.quality,
         )
         with session:
             _report_fallbacks(session, options.strict)

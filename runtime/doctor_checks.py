@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..contract.errors import EmoGeneError
-from ..kernels import native
+from ..kernels import instructions, native
 from .backends.compatibility import library_obstacle
 from .backends.driver import DRIVER_INSTALL, Driver
 from .backends.flavours import FLAVOURS, Flavour, load, module_name, package_version
@@ -56,9 +56,10 @@ def check_kernels() -> Check:
     """The compiled kernels: there, and of our ABI."""
     try:
         native.library()
+        used, there = instructions.chosen(), ", ".join(instructions.available())
     except EmoGeneError as error:
         return Check("kernels", BROKEN, f"{error.thing}: {error.found}", error.remedy)
-    return Check("kernels", WORKS, f"ABI {native.ABI}")
+    return Check("kernels", WORKS, f"ABI {native.ABI}; runs {used} of {there}")
 
 
 def check_processor() -> Check:

@@ -37,6 +37,7 @@ class Loaded:
         weights: its tensors (`contract.weights`), read-only.
         runners: every stage, ready to run.
         choice: the backend that was chosen for them, and why.
+        recast: stages that run in a precision that was asked for.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Loaded:
     weights: Mapping[str, NDArray[Any]]
     runners: Mapping[str, Runner]
     choice: Choice
+    recast: frozenset[str] = frozenset()
 
     def close(self) -> None:
         """Free the runners; twice is fine."""
@@ -129,7 +131,7 @@ def _load(
         for runner in runners.values():
             runner.close()
         raise
-    return Loaded(folder, manifest, weights, runners, choice)
+    return Loaded(folder, manifest, weights, runners, choice, frozenset(precisions or ()))
 
 
 def _stage_problems(name: str, manifest: Manifest, wanted: Signature) -> list[str]:

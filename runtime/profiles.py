@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from ..contract.errors import BadOption
 from ..contract.units import FRAMES_PER_LATENT, FRAMES_PER_SECOND
+from .render.quality import BALANCED, Quality
 
 _RANGES = (
     ("clip_seconds", 1, 600),
     ("max_stored_seconds", 1, 86_400),
     ("temperature", 0.0, 10.0),
     ("emotion_fade", 0, 1_000),
-    ("transmittance", 0.0, 0.999),
 )
 
 
@@ -29,7 +29,7 @@ class Profile:
         max_stored_seconds: audio a session holds at most, pushed but not yet shown, seconds.
         temperature: factor on the unit normal noise of the audio-to-motion network.
         emotion_fade: frames over which one emotion turns into the next.
-        transmittance: a ray ends once less than this share of light comes through.
+        quality: of the pictures, unless a session is asked for another.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Profile:
     max_stored_seconds: int = 3600
     temperature: float = 0.2
     emotion_fade: int = 10
-    transmittance: float = 1e-2
+    quality: Quality = BALANCED
 
     def __post_init__(self) -> None:
         for field in ("hop", "overlap"):

@@ -81,6 +81,16 @@ class Session:
         return self._parts.renderer.camera.size
 
     @property
+    def renderer(self) -> str:
+        """What paints its pictures."""
+        return self._parts.renderer.name
+
+    @property
+    def quality(self) -> str:
+        """Where the rays of its pictures end."""
+        return self._parts.renderer.quality.name
+
+    @property
     def idle_segments(self) -> int:
         """Still stretches in the idle track; with 0, silence walks the filmed poses."""
         return len(self._parts.idle_track.segments)

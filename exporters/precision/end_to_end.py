@@ -22,6 +22,7 @@ from ...runtime.motion.pipeline import MotionPipeline
 from ...runtime.poses.idle import build_idle_track
 from ...runtime.poses.walk import PoseWalk
 from ...runtime.profiles import OFFLINE
+from ...runtime.render.choice import WAVEFRONT
 from ...runtime.speech.landmarks import SpeechNetworks
 from ...runtime.utterance import Performance, Utterance
 from .half import HalfRunner
@@ -159,7 +160,8 @@ def _performed(
         seed,
     )
     camera = manifest.camera.scaled(size)
-    with Avatar(lent, threads) as avatar:
+    # The networks of the directory are what is judged, so the renderer that runs them.
+    with Avatar(lent, threads, WAVEFRONT) as avatar:
         renderer = avatar.renderer(size)
         for frame in range(utterance.frames):
             condition = performance.condition(frame)

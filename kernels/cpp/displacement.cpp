@@ -84,7 +84,7 @@ extern "C" void emogene_active_nodes(const emogene_nodes* grid, const uint8_t* b
             }
 }
 
-__attribute__((target_clones("arch=x86-64-v4","arch=x86-64-v3","default"))) extern "C" void emogene_bake_displacement(const emogene_nodes* grid, const float* rest,
+extern "C" void emogene_bake_displacement(const emogene_nodes* grid, const float* rest,
                                           const float* falloff, int32_t landmark_count,
                                           float regulariser, const float* landmarks,
                                           int32_t frames, const int32_t* nodes, int64_t count,

@@ -20,6 +20,9 @@ struct emogene_pool {
     // not throw and must write apart from each other.
     void run(int64_t count, const std::function<void(int64_t)>& task);
 
+    // How many threads work at a job, its caller being one of them.
+    int32_t threads() const { return static_cast<int32_t>(workers_.size()) + 1; }
+
    private:
     void work();
     void take_tasks();

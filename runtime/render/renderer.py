@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from ...kernels import image
 from ...kernels.threads import ThreadPool
 from ..backends.protocol import Runner
 from .enlarge import composited, enlarge
+from .quality import Quality
 from .torso import Torso
 from .wavefront import HeadImage, WavefrontHead
 
@@ -30,13 +32,35 @@ class Picture:
     samples_per_ray: float
 
 
-class Renderer:
-    """Everything between a condition and a picture, at one size.
+class Renderer(Protocol):
+    """Everything between a condition and a picture, at one size; threads may share it.
+
+    Attributes:
+        background: (size, size, 3) uint8 RGB.
+        camera: at the size of the picture.
+        quality: where rays end.
+    """
+
+    background: NDArray[np.uint8]
+    camera: Intrinsics
+    quality: Quality
+
+    @property
+    def name(self) -> str:
+        """What statistics call it."""
+
+    def render(self, condition: Condition, pose: Float32) -> Picture:
+        """One picture of one frame's condition (F = 1) and pose (3, 4)."""
+
+
+class WavefrontRenderer:
+    """A `Renderer` that runs the networks of the engine directory in rounds.
 
     Args:
         head, torso: the two fields.
         background: (size, size, 3) uint8 RGB, at the size the fields are rendered at.
         camera: at the size of the picture.
+        quality: where rays end, as `head` was made to.
         pool: threads of the kernels.
         super_resolution: makes twice as large what the fields gave; None leaves it as it is.
     """
@@ -47,6 +71,7 @@ class Renderer:
         torso: Torso,
         background: NDArray[np.uint8],
         camera: Intrinsics,
+        quality: Quality,
         pool: ThreadPool,
         super_resolution: Runner | None = None,
     ) -> None:
@@ -56,6 +81,12 @@ class Renderer:
         self._behind = np.ascontiguousarray(background.reshape(-1, 3))
         self.background = background
         self.camera = camera
+        self.quality = quality
+
+    @property
+    def name(self) -> str:
+        """What statistics call it."""
+        return "wavefront"
 
     def render(self, condition: Condition, pose: Float32) -> Picture:
         """One picture of one frame's condition (F = 1) and pose (3, 4)."""

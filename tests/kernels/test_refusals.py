@@ -184,7 +184,7 @@ def test_library_that_is_missing_or_no_library(
 @pytest.mark.usefixtures("fresh_library")
 def test_library_of_another_abi(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "ABI", 999)
-    with pytest.raises(KernelLibraryMissing, match="expected kernels with ABI 999, found ABI 1"):
+    with pytest.raises(KernelLibraryMissing, match="expected kernels with ABI 999, found ABI 2"):
         native.library()
 
 

@@ -72,6 +72,18 @@ def test_statistics(folder: Path) -> None:
     assert (told["frames"], told["size"]) == (26, 32) and told["samples_per_ray"] > 1
     assert 0 < told["render_ms_p50"] <= told["render_ms_p95"]
     assert 0 < told["seconds_to_first_frame"] < told["seconds_elapsed"]
+    assert told["renderer"].startswith("fused (") and told["quality"] == "balanced"
+
+
+def test_another_renderer_and_quality(folder: Path) -> None:
+    code, out, _ = emogene_run(
+        *(folder, "speech.wav", "--engine-dir", "e", "-o", "w.y4m", "--size", "16"),
+        *("--renderer", "wavefront", "--quality", "fast", "--stats", "json"),
+    )
+    assert code == 0
+    told = json.loads(out)
+    assert (told["renderer"], told["quality"]) == ("wavefront", "fast")
+    assert told["renderer_why"] == "asked for"
 
 
 def test_pipes_and_folders(folder: Path) -> None:

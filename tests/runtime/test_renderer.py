@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,8 +27,17 @@ from emogene.reference.head_field import HeadField, HeadFieldConfig
 from emogene.reference.volume_rendering import camera_rays, render_rays
 from emogene.runtime.profiles import OFFLINE
 from emogene.runtime.render import wavefront
+from emogene.runtime.render.quality import Quality
 from emogene.runtime.render.wavefront import HeadNetworks, WavefrontHead
 from emogene.runtime.utterance import Performance, Utterance
+
+EVERYTHING = Quality("everything", 0.0)
+
+
+@pytest.fixture(scope="module")
+def avatar(tiny_engines: Path) -> Iterator[emogene.Avatar]:
+    with emogene.open(tiny_engines, threads=2, renderer="wavefront") as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +58,7 @@ def test_a_frame_equals_the_reference(
     condition = performance.condition(frame)
     pose = avatar._loaded.weights[POSES][3 * frame]
     # All light is followed to its end, as the reference does.
-    renderer = avatar.renderer(avatar.size, 0.0)
+    renderer = avatar.renderer(avatar.size, EVERYTHING)
     found = renderer.render(condition, pose).image
     expected = render_frame(
         reference.head,
@@ -64,7 +74,7 @@ def test_a_frame_equals_the_reference(
     assert psnr(found, expected) > 55
     assert np.mean(np.abs(found.astype(int) - expected) > 1) < 1e-3
     # The usual threshold is close, and saves samples.
-    usual = avatar.renderer(avatar.size, OFFLINE.transmittance).render(condition, pose)
+    usual = avatar.renderer().render(condition, pose)
     assert psnr(usual.image, expected) > 40
 
 
@@ -72,7 +82,7 @@ def test_chunks_and_rounds_do_not_change_a_pixel(
     avatar: emogene.Avatar, performance: Performance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     condition, pose = performance.condition(30), avatar._loaded.weights[POSES][7]
-    renderer = avatar.renderer(48, 0.0)
+    renderer = avatar.renderer(48, EVERYTHING)
     expected = renderer.render(condition, pose)
     monkeypatch.setattr(wavefront, "RAYS_PER_CHUNK", 100)
     monkeypatch.setattr(wavefront, "SAMPLES_PER_ROUND", 3)
@@ -151,7 +161,7 @@ def test_another_size_shows_the_same_picture(
     avatar: emogene.Avatar, performance: Performance
 ) -> None:
     condition, pose = performance.condition(30), avatar._loaded.weights[POSES][7]
-    small = avatar.renderer(32, OFFLINE.transmittance).render(condition, pose).image
-    large = avatar.renderer(128, OFFLINE.transmittance).render(condition, pose).image
+    small = avatar.renderer(32).render(condition, pose).image
+    large = avatar.renderer(128).render(condition, pose).image
     reduced = large.reshape(32, 4, 32, 4, 3).mean(axis=(1, 3))
     assert psnr(reduced, small) > 20

@@ -225,7 +225,6 @@ def test_a_profile_must_stand_on_the_latents() -> None:
         {"temperature": float("nan")},
         {"temperature": -0.1},
         {"emotion_fade": -1},
-        {"transmittance": 1.0},
     ],
 )
 def test_a_profile_with_values_that_cannot_work_is_refused(wrong: dict[str, float]) -> None:

@@ -28,6 +28,8 @@ from emogene.runtime.command_line import exit_code
 from emogene.runtime.motion.pipeline import MotionPipeline
 from emogene.runtime.motion.step import Moment
 from emogene.runtime.render.enlarge import composited
+from emogene.runtime.render.quality import Quality
+from emogene.runtime.render.renderer import WavefrontRenderer
 from emogene.runtime.render.wavefront import HeadImage
 from tests.speech import spoken
 
@@ -188,7 +190,7 @@ def test_a_picture_of_the_engine_directory_equals_the_reference(
     condition = Condition(landmarks.reshape(1, 68, 3), window, landmarks[None], 0, eyes)
     pose = imported.poses[5]
     with emogene.open(imported_engines, threads=1) as avatar:
-        found = avatar.renderer(transmittance=0.0).render(condition, pose).image
+        found = avatar.renderer(quality=Quality("all", 0.0)).render(condition, pose).image
         with pytest.raises(BadOption, match="a multiple of 2 pixels"):
             avatar.renderer(33)
     side = PICTURE // 2
@@ -275,8 +277,9 @@ def test_marching_in_the_published_rounds(
     camera, heads = imported.card.camera.scaled(PICTURE // 2), {}
     for marching in ("rays", "authors"):
         with emogene.open(imported_engines, threads=1, marching=marching) as avatar:
-            head = avatar.renderer().head
-            heads[marching] = head.render(condition, imported.poses[0], camera)
+            renderer = avatar.renderer(quality=Quality("published", 1e-2))
+            assert isinstance(renderer, WavefrontRenderer)
+            heads[marching] = renderer.head.render(condition, imported.poses[0], camera)
     more = heads["authors"].opacity - heads["rays"].opacity
     assert more.min() > -1e-5 and 1e-5 < more.max() < 0.011
     assert np.abs(heads["authors"].colour - heads["rays"].colour).max() < 0.011

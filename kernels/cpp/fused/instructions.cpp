@@ -1,0 +1,73 @@
+// Which implementations there are, and which of them this processor can run.
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "../emogene_fused.h"
+#include "handle.h"
+
+namespace emogene {
+namespace {
+
+const Instructions* const kAll[] = {
+    &kBaseline,
+#if defined(EMOGENE_HAS_AVX2)
+    &kAvx2,
+#endif
+#if defined(EMOGENE_HAS_AVX512)
+    &kAvx512,
+#endif
+#if defined(EMOGENE_HAS_AVX512BF16)
+    &kAvx512Bf16,
+#endif
+};
+
+constexpr int32_t kCount = sizeof(kAll) / sizeof(kAll[0]);
+
+#if defined(__x86_64__)
+
+// The compiler's run-time support asks the processor, and whether the system saves its registers.
+bool works(const Instructions* run) {
+    __builtin_cpu_init();
+    unsigned a, b, c = 0, d;
+    const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+    const bool avx2 = f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl");
+    (void)avx512;
+#if defined(EMOGENE_HAS_AVX2)
+    if (run == &kAvx2) return avx2;
+#endif
+#if defined(EMOGENE_HAS_AVX512)
+    if (run == &kAvx512) return avx512;
+#endif
+#if defined(EMOGENE_HAS_AVX512BF16)
+    if (run == &kAvx512Bf16) return avx512 && __builtin_cpu_supports("avx512bf16");
+#endif
+    return true;
+}
+
+#else
+
+bool works(const Instructions*) { return true; }
+
+#endif
+
+}  // namespace
+
+const Instructions* instructions_at(int32_t index) {
+    return index >= 0 && index < kCount ? kAll[index] : nullptr;
+}
+
+}  // namespace emogene
+
+extern "C" const char* emogene_instructions_name(int32_t index) {
+    const emogene::Instructions* run = emogene::instructions_at(index);
+    return run != nullptr ? run->name : nullptr;
+}
+
+extern "C" int32_t emogene_instructions_work(int32_t index) {
+    const emogene::Instructions* run = emogene::instructions_at(index);
+    return run != nullptr && emogene::works(run);
+}

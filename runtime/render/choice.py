@@ -1,0 +1,109 @@
+"""Which renderer paints an avatar's pictures, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ...contract import stages
+from ...contract.errors import BadOption, Unavailable
+from ...contract.manifest import Manifest
+from ...kernels.fused import unsupported
+from ...kernels.fused_structures import network_tensors
+from .rounds import PER_RAY
+
+AUTO, FUSED, WAVEFRONT = "auto", "fused", "wavefront"
+RENDERERS = (AUTO, FUSED, WAVEFRONT)
+
+FIELD_STAGES = frozenset(
+    {
+        stages.AMBIENT,
+        stages.DENSITY,
+        stages.COLOUR,
+        stages.TORSO_DEFORM,
+        stages.TORSO_COLOUR,
+    }
+)
+"""The networks that the fused renderer evaluates itself."""
+
+
+@dataclass(frozen=True)
+class RendererChoice:
+    """Attributes:
+    used: `FUSED` or `WAVEFRONT`.
+    why: in words.
+    """
+
+    used: str
+    why: str
+
+
+def checked_renderer(name: str) -> str:
+    """``name``, if it is one (`BadOption`)."""
+    if name not in RENDERERS:
+        raise BadOption("renderer", expected=f"one of {', '.join(RENDERERS)}", found=repr(name))
+    return name
+
+
+def choose_renderer(
+    asked: str,
+    manifest: Manifest,
+    weights: Mapping[str, NDArray[Any]],
+    *,
+    on_cpu: bool,
+    recast: Iterable[str] = (),
+    marching: str = PER_RAY,
+) -> RendererChoice:
+    """Decide for an engine directory.
+
+    Args:
+        asked: one of `RENDERERS`.
+        on_cpu: its networks run on ONNX Runtime's CPU provider.
+        recast: stages that were asked for in another precision than float32, which only the
+            wavefront renderer runs as they lie in the directory.
+        marching: one of `rounds.MARCHINGS`.
+
+    Raises:
+        BadOption: there is no such renderer.
+        Unavailable: the fused one was asked for and does not take these fields.
+    """
+    checked_renderer(asked)
+    obstacle = _obstacle(manifest, weights)
+    if marching != PER_RAY:
+        obstacle = "it marches each ray by itself"
+    if asked == WAVEFRONT:
+        return RendererChoice(WAVEFRONT, "asked for")
+    if asked == FUSED:
+        if obstacle:
+            raise Unavailable(
+                "fused renderer",
+                expected="an avatar it takes",
+                found=obstacle,
+                remedy=f"use the renderer {WAVEFRONT} or {AUTO}",
+            )
+        return RendererChoice(FUSED, "asked for")
+    if not on_cpu:
+        return RendererChoice(WAVEFRONT, "the networks do not run on the CPU")
+    if cast := sorted(FIELD_STAGES & set(recast)):
+        return RendererChoice(WAVEFRONT, f"{', '.join(cast)} was asked for in another precision")
+    if obstacle:
+        return RendererChoice(WAVEFRONT, obstacle)
+    return RendererChoice(FUSED, "the fastest on a CPU")
+
+
+def _obstacle(manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> str:
+    """Why the fused renderer does not take the avatar's fields; empty if it does."""
+    torso = manifest.torso
+    if manifest.super_resolution:
+        return "it does not enlarge pictures by a network"
+    if manifest.motion.eyes is not None:
+        return "it does not tell the condition how far eyes are open"
+    if problems := unsupported(manifest.field, torso):
+        return problems[0]
+    for network in (*manifest.field.networks, torso.deform, torso.colour):
+        if missing := sorted(set(network_tensors(network)) - set(weights)):
+            return f"the directory's weights lack {missing[0]}"
+    return ""

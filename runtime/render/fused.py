@@ -1,0 +1,76 @@
+"""The fused renderer: head, torso and background in one call of the kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...contract.camera import Intrinsics
+from ...contract.data import Condition, Float32
+from ...contract.landmarks import LANDMARKS
+from ...kernels.fused import FrameInputs, FusedField
+from ...kernels.threads import ThreadPool
+from ..backends.protocol import Runner
+from .quality import Quality
+from .renderer import Picture
+
+
+class FusedRenderer:
+    """A `renderer.Renderer` whose only networks outside the kernels are the condition's.
+
+    Args:
+        field: head and torso, prepared; renderers of several sizes share it.
+        condition: windows (F, W, 204) → first-layer biases of the head's networks.
+        torso_condition: pose (F, 12) and landmarks (F, 204) → those of the torso's.
+        background: (size, size, 3) uint8 RGB.
+        camera: at the size of the picture.
+        quality: where rays end.
+        pool: threads of the kernels.
+    """
+
+    def __init__(
+        self,
+        field: FusedField,
+        condition: Runner,
+        torso_condition: Runner,
+        background: NDArray[np.uint8],
+        camera: Intrinsics,
+        quality: Quality,
+        pool: ThreadPool,
+    ) -> None:
+        self._field, self._pool = field, pool
+        self._condition, self._torso_condition = condition, torso_condition
+        self._behind = np.ascontiguousarray(background)
+        self.background = background
+        self.camera = camera
+        self.quality = quality
+
+    @property
+    def name(self) -> str:
+        """What statistics call it."""
+        return f"fused ({self._field.instruction_set})"
+
+    def render(self, condition: Condition, pose: Float32) -> Picture:
+        """One picture of one frame's condition (F = 1) and pose (3, 4)."""
+        torso = {
+            "pose": pose.reshape(1, 12),
+            "landmarks": np.ascontiguousarray(condition.torso),
+        }
+        biases = {
+            **self._condition.run({"windows": condition.windows}),
+            **self._torso_condition.run(torso),
+        }
+        made = self._field.render(
+            FrameInputs(
+                np.ascontiguousarray(pose, np.float32),
+                self.camera,
+                biases,
+                np.ascontiguousarray(condition.landmarks, np.float32).reshape(LANDMARKS, 3),
+            ),
+            self._behind,
+            transmittance=self.quality.transmittance,
+            torso_transmittance=self.quality.torso_transmittance,
+            pool=self._pool,
+        )
+        assert made.image is not None  # there is a background
+        return Picture(made.image, made.samples / max(1, made.rays))
