@@ -1,183 +1,283 @@
-"""Whole frames: the runtime's on speech, and one of them beside the PyTorch reference's."""
+"""The same frames by all: PyTorch, wavefront on ONNX Runtime, fused per instruction set."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from emogene.contract.data import Condition
-from emogene.contract.landmarks import LANDMARKS
+from emogene.contract import stages
 from emogene.contract.measure import psnr
-from emogene.contract.units import SAMPLE_RATE, SAMPLES_PER_FRAME
-from emogene.contract.weights import POSES, REST
+from emogene.contract.weights import BACKGROUND, TORSO_MASK
+from emogene.kernels import instructions
+from emogene.kernels.fused import FrameInputs, FusedField, FusedImage
+from emogene.kernels.threads import ThreadPool
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.reference.frame import render_frame
-from emogene.runtime.audio.load import load
 from emogene.runtime.avatar import Avatar
-from emogene.runtime.backends.protocol import Runner
 from emogene.runtime.loading import Loaded
+from emogene.runtime.render.background import resized
+from emogene.runtime.render.choice import FUSED, WAVEFRONT
+from emogene.runtime.render.fused import FusedRenderer
+from emogene.runtime.render.quality import BALANCED, EXACT, FAST, Quality
+from emogene.runtime.render.renderer import Renderer
 
-from .timing import Timing
+from .machine import Peaks
+from .recorded import Moment
+from .roofline import FrameCounts, floor_ms, frame_work
+from .timing import Timing, in_turns
+
+REFERENCE = "PyTorch reference"
+COMPARED = 3
+"""Pictures that are compared with the reference's, which takes seconds for one."""
+
+IDENTICAL = 99.0
+"""Told as the PSNR of pictures that do not differ: JSON has no infinity."""
+
+SLOW = (WAVEFRONT, "baseline")
+"""Run a few times only, so that the others run often in the same time."""
+
+EVERY_SAMPLE = Quality("every sample", 0.0)
+"""No ray ends early: the samples that the reference takes."""
 
 
-class Stopwatch:
-    """A runner that adds up the time of its runs.
+@dataclass(frozen=True)
+class FrameRow:
+    """One way to render the frames.
+
+    Attributes:
+        renderer: what painted, with its instruction set.
+        quality: where rays end.
+        size, threads: pixels; how many.
+        time: of a picture.
+        samples_per_ray: over rays that met the head; None of the reference.
+        floor_ms: the least the frames' work could take; None but for the fused renderer.
+        psnr: dB against the reference, of all compared pictures together; None if not compared.
+    """
+
+    renderer: str
+    quality: str
+    size: int
+    threads: int
+    time: Timing
+    samples_per_ray: float | None = None
+    floor_ms: float | None = None
+    psnr: float | None = None
+
+
+class CountingField:
+    """A `FusedField` for a renderer that keeps what it was given and made."""
+
+    def __init__(self, field: FusedField) -> None:
+        self._field = field
+        self.instruction_set = field.instruction_set
+        self.inputs: list[FrameInputs] = []
+        self.made: list[FusedImage] = []
+
+    def render(self, inputs: FrameInputs, *behind: Any, **options: Any) -> FusedImage:
+        """See `FusedField.render`; with the head's own opacity."""
+        self.inputs.append(inputs)
+        self.made.append(self._field.render(inputs, *behind, **options, keep_head=True))
+        return self.made[-1]
+
+
+class Bench:
+    """Renderers of one avatar at one size and number of threads, on recorded frames.
 
     Args:
-        runner: what really runs.
+        loaded: the avatar, its networks opened with as many threads.
+        moments: what is rendered.
+        peaks: measured with as many threads.
     """
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self.backend, self.inputs, self.outputs = runner.backend, runner.inputs, runner.outputs
-        self.seconds = 0.0
+    def __init__(
+        self, loaded: Loaded, moments: Sequence[Moment], size: int, threads: int, peaks: Peaks
+    ) -> None:
+        self._loaded, self._moments, self._peaks = loaded, moments, peaks
+        self._size, self._threads = size, threads
+        self._pool = ThreadPool(threads)
+        self._fields: dict[str, FusedField] = {}
 
-    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Run it and take the time."""
-        began = time.perf_counter()
+    def measure(
+        self,
+        contenders: Sequence[tuple[str, Quality]],
+        budget: float,
+        reference: ReferenceAvatar | None = None,
+    ) -> list[FrameRow]:
+        """Render in turns for about ``budget`` seconds.
+
+        Args:
+            contenders: `WAVEFRONT` or an instruction set, and the quality.
+            reference: is timed, and all are compared with it.
+        """
+        renderers = [self._renderer(name, quality) for name, quality in contenders]
+        functions: dict[str, Callable[[], object]] = {
+            f"{i}": self._next(renderer) for i, renderer in enumerate(renderers)
+        }
+        pictures: list[NDArray[np.uint8]] = []
+        if reference is not None:
+            functions[REFERENCE] = self._next_reference(reference, renderers[0])
+            pictures = [self._referred(reference, renderers[0], m) for m in self._compared()]
+        slow = [f"{i}" for i, (name, _) in enumerate(contenders) if name in SLOW]
+        times = in_turns(functions, budget, slow=[*slow, REFERENCE])
+        rows = [
+            self._row(name, quality, renderer, times[f"{i}"], pictures)
+            for i, ((name, quality), renderer) in enumerate(zip(contenders, renderers, strict=True))
+        ]
+        if reference is not None:
+            told = REFERENCE, EVERY_SAMPLE.name, self._size, self._threads
+            rows.insert(0, FrameRow(*told, times[REFERENCE]))
+        return rows
+
+    def head_ms(self, instruction_set: str, budget: float) -> Timing:
+        """Time of the head without torso, background and the condition's networks."""
+        noted = CountingField(self._field(instruction_set))
+        renderer = self._fused(noted, BALANCED)
+        for moment in self._moments:
+            renderer.render(moment.condition, moment.pose)
+        loaded = self._loaded
+        head = FusedField(loaded.manifest.field, loaded.weights, instruction_set=instruction_set)
+        each = itertools.cycle(noted.inputs)
+
+        def run() -> None:
+            head.render(next(each), transmittance=BALANCED.transmittance, pool=self._pool)
+
         try:
-            return self._runner.run(values)
+            return in_turns({"head": run}, budget)["head"]
         finally:
-            self.seconds += time.perf_counter() - began
+            head.close()
 
     def close(self) -> None:
-        """Close what really runs."""
-        self._runner.close()
+        """Free fields and threads."""
+        for field in self._fields.values():
+            field.close()
+        self._pool.close()
 
-    def __enter__(self) -> Stopwatch:
-        return self
+    def _compared(self) -> Sequence[Moment]:
+        return self._moments[:: max(1, len(self._moments) // COMPARED)][:COMPARED]
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _next(self, renderer: Renderer) -> Callable[[], object]:
+        moments = itertools.cycle(self._moments)
 
+        def run() -> object:
+            moment = next(moments)
+            return renderer.render(moment.condition, moment.pose)
 
-@dataclass(frozen=True)
-class SpeechRun:
-    """A piece of speech rendered from end to end, without writing a video.
+        return run
 
-    Attributes:
-        size: side of the pictures, pixels.
-        frames: how many there were.
-        seconds: of wall-clock time, all in.
-        first_frame: seconds until the first frame was there.
-        rendering: time per picture, milliseconds.
-        samples_per_ray: field samples over rays that met the head.
-        networks: milliseconds a frame spent in each network.
-    """
+    def _next_reference(self, reference: ReferenceAvatar, like: Renderer) -> Callable[[], object]:
+        moments = itertools.cycle(self._compared())
+        return lambda: self._referred(reference, like, next(moments))
 
-    size: int
-    frames: int
-    seconds: float
-    first_frame: float
-    rendering: Timing
-    samples_per_ray: float
-    networks: Mapping[str, float]
-
-    @property
-    def frames_per_second(self) -> float:
-        """Sustained, everything but the video encoder included."""
-        return self.frames / self.seconds
-
-
-def measure_speech(loaded: Loaded, threads: int, size: int, seconds: float) -> SpeechRun:
-    """Render the packaged sample's first ``seconds`` at ``size`` pixels."""
-    samples = load(sample_path())[: round(SAMPLE_RATE * seconds)]
-    watches = {name: Stopwatch(runner) for name, runner in loaded.runners.items()}
-    avatar = Avatar(dataclasses.replace(loaded, runners=watches), threads)
-    for _ in avatar.render(samples[:SAMPLES_PER_FRAME], size=size):
-        pass  # the first picture of a size prepares its torso and background
-    for watch in watches.values():
-        watch.seconds = 0.0
-    pictures, rays, first = [], [], 0.0
-    began = time.perf_counter()
-    for frame in avatar.render(samples, emotion="happy", size=size):
-        first = first or time.perf_counter() - began
-        pictures.append(frame.render_seconds)
-        rays.append(frame.samples_per_ray)
-    spent = time.perf_counter() - began
-    networks = {name: 1e3 * watch.seconds / len(pictures) for name, watch in watches.items()}
-    return SpeechRun(
-        size=size,
-        frames=len(pictures),
-        seconds=spent,
-        first_frame=first,
-        rendering=Timing.of(pictures),
-        samples_per_ray=float(np.mean(rays)),
-        networks=networks,
-    )
-
-
-def sample_path() -> str:
-    """Path of the speech that ships with the package."""
-    from importlib.resources import files
-
-    return str(files("emogene.runtime") / "data" / "sample.wav")
-
-
-@dataclass(frozen=True)
-class PictureRow:
-    """One picture by both: a face that does not move, the first training pose.
-
-    Attributes:
-        size: pixels.
-        torch, runtime: times of the reference and of the runtime, milliseconds.
-        psnr: dB between the two pictures.
-    """
-
-    size: int
-    torch: Timing
-    runtime: Timing
-    psnr: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster the runtime is."""
-        return self.torch.median / self.runtime.median
-
-
-def measure_picture(
-    reference: ReferenceAvatar, loaded: Loaded, threads: int, size: int, runs: int = 3
-) -> PictureRow:
-    """Render one picture ``runs`` times by both, in turns."""
-    torch.set_num_threads(threads)
-    rest = np.array(loaded.weights.get(REST, np.zeros((LANDMARKS, 3))), np.float32)
-    window = np.zeros((loaded.manifest.motion.window, rest.size), np.float32)
-    pose = np.array(loaded.weights[POSES][0], np.float32)
-    condition = Condition(rest[None], window[None], rest.reshape(1, -1), 0)
-    renderer = Avatar(loaded, threads).renderer(size)
-    background = torch.from_numpy(renderer.background.copy())
-
-    def theirs() -> np.ndarray[Any, Any]:
-        return render_frame(
+    def _referred(
+        self, reference: ReferenceAvatar, like: Renderer, moment: Moment
+    ) -> NDArray[np.uint8]:
+        torch.set_num_threads(self._threads)
+        condition = moment.condition
+        picture: NDArray[np.uint8] = render_frame(
             reference.head,
             reference.torso,
-            renderer.camera,
-            torch.from_numpy(pose),
-            torch.from_numpy(window),
-            torch.from_numpy(rest),
-            torch.from_numpy(rest.reshape(-1)),
-            background,
+            like.camera,
+            torch.from_numpy(np.array(moment.pose, np.float32)),
+            torch.from_numpy(condition.windows[0]),
+            torch.from_numpy(condition.landmarks[0]),
+            torch.from_numpy(condition.torso[0]),
+            torch.from_numpy(np.array(like.background)),
         ).numpy()
+        return picture
 
-    taken: tuple[list[float], list[float]] = ([], [])
-    pictures = [theirs(), renderer.render(condition, pose).image]
-    for _ in range(runs):
-        for function, times in zip(
-            (theirs, lambda: renderer.render(condition, pose)), taken, strict=True
-        ):
-            began = time.perf_counter()
-            function()
-            times.append(time.perf_counter() - began)
-    return PictureRow(size, Timing.of(taken[0]), Timing.of(taken[1]), psnr(*pictures))
+    def _renderer(self, name: str, quality: Quality) -> Renderer:
+        if name == WAVEFRONT:
+            # Not closed: that would close the networks, which belong to whoever loaded them.
+            return Avatar(self._loaded, self._threads, WAVEFRONT).renderer(self._size, quality)
+        return self._fused(self._field(name), quality)
+
+    def _field(self, name: str) -> FusedField:
+        if name not in self._fields:
+            manifest = self._loaded.manifest
+            self._fields[name] = FusedField(
+                manifest.field, self._loaded.weights, manifest.torso, instruction_set=name
+            )
+        return self._fields[name]
+
+    def _fused(self, field: Any, quality: Quality) -> FusedRenderer:
+        loaded, size = self._loaded, self._size
+        return FusedRenderer(
+            field,
+            loaded.runners[stages.CONDITION],
+            loaded.runners[stages.TORSO_CONDITION],
+            resized(loaded.weights[BACKGROUND], size),
+            loaded.manifest.camera.scaled(size),
+            quality,
+            self._pool,
+        )
+
+    def _row(
+        self,
+        name: str,
+        quality: Quality,
+        renderer: Renderer,
+        time: Timing,
+        pictures: Sequence[NDArray[np.uint8]],
+    ) -> FrameRow:
+        compared = None
+        if pictures:
+            made = [renderer.render(m.condition, m.pose).image for m in self._compared()]
+            compared = min(IDENTICAL, psnr(np.stack(made), np.stack(pictures)))
+        if name == WAVEFRONT:
+            rays = [renderer.render(m.condition, m.pose) for m in self._compared()]
+            per_ray = float(np.mean([picture.samples_per_ray for picture in rays]))
+            return FrameRow(
+                name, quality.name, self._size, self._threads, time, per_ray, psnr=compared
+            )
+        counts = self._counts(name, quality)
+        manifest = self._loaded.manifest
+        work = frame_work(manifest.field, manifest.torso, counts)
+        return FrameRow(
+            f"{FUSED} {name}",
+            quality.name,
+            self._size,
+            self._threads,
+            time,
+            counts.samples / max(1.0, counts.rays),
+            floor_ms(work, name, self._peaks),
+            compared,
+        )
+
+    def _counts(self, name: str, quality: Quality) -> FrameCounts:
+        """Means over the frames."""
+        field = CountingField(self._field(name))
+        renderer = self._fused(field, quality)
+        for moment in self._moments:
+            renderer.render(moment.condition, moment.pose)
+        side = self._loaded.manifest.torso.mask_resolution
+        bits = np.unpackbits(self._loaded.weights[TORSO_MASK], bitorder="little")
+        cells = (np.arange(self._size) + 0.5) / self._size * side
+        at = cells.astype(int).clip(0, side - 1)
+        mask = bits[: side**2].reshape(side, side)[at[:, None], at[None]] == 1
+        torso = [
+            np.count_nonzero(mask & (1 - made.head[..., 3] >= quality.torso_transmittance))
+            for made in field.made
+            if made.head is not None
+        ]
+        return FrameCounts(
+            float(np.mean([made.samples for made in field.made])),
+            float(np.mean([made.rays for made in field.made])),
+            float(np.mean(torso)),
+        )
+
+
+def contenders() -> list[tuple[str, Quality]]:
+    """All that is compared at one size: every way at one quality, the best at every quality."""
+    available = instructions.available()
+    best = available[-1]
+    return [
+        (WAVEFRONT, BALANCED),
+        *((name, quality) for name in available for quality in (EXACT, BALANCED, FAST)),
+        (best, EVERY_SAMPLE),
+    ]

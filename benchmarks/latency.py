@@ -1,4 +1,4 @@
-"""``python -m benchmarks.latency``: every stage and whole frames, PyTorch beside the runtime.
+"""``python -m benchmarks.latency``: machine, stages, frames, speech and memory in one run.
 
 Prints tables and writes JSON with the machine, the versions and the commit.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
@@ -17,14 +18,20 @@ from rich.table import Table
 from emogene.contract.errors import BadOption
 from emogene.exporters.built_in import checkpoints_folder
 from emogene.exporters.tools import checkpoint_hash
+from emogene.kernels import instructions
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.runtime.avatar import available_threads
+from emogene.runtime.backends.providers import CPU
 from emogene.runtime.command_line import run
-from emogene.runtime.loading import load_engine_directory
+from emogene.runtime.loading import Loaded, load_engine_directory
+from emogene.runtime.render.quality import BALANCED, FAST
 
 from . import machine
-from .frames import PictureRow, SpeechRun, measure_picture, measure_speech
-from .stages import StageRow, measure_stages
+from .frames import Bench, FrameRow, contenders
+from .pipeline import measure_memory, measure_speech
+from .recorded import record
+from .report import Shown, tables
+from .stages import measure_stages
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,83 +46,103 @@ def latency(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Checkpoints it was built from (default: the built-in avatar's)."),
     ] = None,
-    size: Annotated[list[int], typer.Option(help="Sides of the pictures, pixels.")] = [256, 512],  # noqa: B006
+    size: Annotated[
+        list[int],
+        typer.Option(help="Sides of the pictures, pixels; with the first all is compared."),
+    ] = [512, 256, 384, 1024],  # noqa: B006
     threads: Annotated[int, typer.Option(help="Processor threads; 0 takes all.")] = 0,
-    seconds: Annotated[float, typer.Option(help="Seconds of speech to render at each size.")] = 4.0,
-    budget: Annotated[float, typer.Option(help="Seconds to spend on each stage.")] = 1.5,
+    frames: Annotated[int, typer.Option(help="Recorded frames that are rendered.")] = 24,
+    seconds: Annotated[float, typer.Option(help="Seconds of speech to make an mp4 of.")] = 60.0,
+    budget: Annotated[float, typer.Option(help="Seconds to spend on each comparison.")] = 20.0,
+    minutes: Annotated[
+        float, typer.Option(help="Minutes of speech for the memory's measurement; 0 leaves it out.")
+    ] = 0.0,
     output: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("-o", "--output", help="Write the JSON here."),
     ] = None,
 ) -> None:
-    """Latency of every stage and of whole frames, PyTorch beside the runtime, in one run."""
-    count = threads or available_threads()
-    console = Console()
+    """Latency of every stage, of frames by every renderer and of whole speeches, in one run."""
+    count, console = threads or available_threads(), Console()
     with checkpoints_folder(checkpoints) as folder:
         reference, built_from = ReferenceAvatar.load(folder), checkpoint_hash(folder)
-    loaded = load_engine_directory(engine_dir, count)
-    if loaded.manifest.checkpoint != built_from:
+    loaded = {n: load_engine_directory(engine_dir, n, CPU) for n in sorted({1, count})}
+    main = loaded[count]
+    if main.manifest.checkpoint != built_from:
         raise BadOption(
             "--checkpoints",
-            expected=f"those {loaded.path} was built from ({loaded.manifest.checkpoint[:16]}…)",
+            expected=f"those {main.path} was built from ({main.manifest.checkpoint[:16]}…)",
             found=f"others ({built_from[:16]}…)",
             remedy="name its checkpoints folder: two avatars say nothing about each other",
         )
-    console.print("stages …")
-    rows = list(measure_stages(reference, loaded, count, budget))
-    console.print(stage_table(rows))
-    pictures, runs = [], []
-    for side in size:
-        console.print(f"pictures at {side} × {side} …")
-        pictures.append(measure_picture(reference, loaded, count, side))
-        runs.append(measure_speech(loaded, count, side, seconds))
-    console.print(frame_table(pictures, runs))
+    told = machine.describe()
+    peaks = {n: machine.measure_peaks(n) for n in loaded}
+    stages = list(measure_stages(reference, main, count, budget / 20))
+    moments = record(main, count, frames)
+
+    console.print("frames …")
+    bench = Bench(main, moments, size[0], count, peaks[count])
+    compared = bench.measure(contenders(), budget, reference)
+    head = bench.head_ms(instructions.available()[-1], budget / 10)
+    bench.close()
+    console.print("sizes …")
+    sizes = [
+        row
+        for side in sorted(size)
+        for n in loaded
+        for row in measure_size(loaded[n], moments, side, n, peaks[n], budget / 5)
+    ]
+    console.print("speech …")
+    speech = [measure_speech(main, count, size[0], seconds, q.name) for q in (BALANCED, FAST)]
+    memory = [measure_memory(main.path, minutes, 128)] if minutes else []
+    result = {
+        "machine": told,
+        "avatar": main.manifest.name,
+        "peaks": plain(list(peaks.values())),
+        "stages": plain(stages),
+        "frames": plain(compared),
+        "head": plain([head])[0],
+        "sizes": plain(sizes),
+        "speech": plain(speech),
+        "memory": plain(memory),
+    }
+    for shown in tables(result):
+        console.print(printed(shown))
     if output is not None:
-        result = {
-            "machine": machine.describe(),
-            "threads": count,
-            "stages": [dataclasses.asdict(row) for row in rows],
-            "pictures": [dataclasses.asdict(row) for row in pictures],
-            "speech": [dataclasses.asdict(row) for row in runs],
-        }
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(result, indent=2) + "\n")
+        output.write_text(json.dumps(result, indent=1) + "\n")
         console.print(f"wrote {output}")
 
 
-def stage_table(rows: list[StageRow]) -> Table:
-    """Milliseconds of every stage."""
-    table = Table("stage", "length", "torch ms", "runtime ms", "p95", "ratio", "rel. L2")
-    for row in rows:
-        table.add_row(
-            row.stage,
-            row.length,
-            f"{row.torch.median:.2f}",
-            f"{row.runtime.median:.2f}",
-            f"{row.runtime.p95:.2f}",
-            f"{row.ratio:.1f}×",
-            f"{row.relative_l2:.1e}",
-        )
-    return table
+def measure_size(
+    loaded: Loaded,
+    moments: Sequence[Any],
+    size: int,
+    threads: int,
+    peaks: machine.Peaks,
+    budget: float,
+) -> list[FrameRow]:
+    """The best instruction set, and AVX2 where that is another, at one size."""
+    names = instructions.available()
+    chosen = dict.fromkeys([names[-1], *(name for name in names if name == "avx2")])
+    bench = Bench(loaded, moments, size, threads, peaks)
+    ways = [(name, BALANCED) for name in chosen] + [(names[-1], FAST)]
+    try:
+        return bench.measure(ways, budget)
+    finally:
+        bench.close()
 
 
-def frame_table(pictures: list[PictureRow], runs: list[SpeechRun]) -> Table:
-    """Milliseconds of one picture by both, then of the runtime's pictures while it speaks."""
-    table = Table("size", "torch ms", "runtime ms", "ratio", "PSNR")
-    for column in ("speech ms", "p95", "samples a ray", "FPS"):
-        table.add_column(column)
-    for picture, speech in zip(pictures, runs, strict=True):
-        table.add_row(
-            f"{picture.size}²",
-            f"{picture.torch.median:.0f}",
-            f"{picture.runtime.median:.1f}",
-            f"{picture.ratio:.1f}×",
-            f"{picture.psnr:.1f} dB",
-            f"{speech.rendering.median:.1f}",
-            f"{speech.rendering.p95:.1f}",
-            f"{speech.samples_per_ray:.2f}",
-            f"{speech.frames_per_second:.1f}",
-        )
+def plain(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Dataclasses as JSON values."""
+    return [dataclasses.asdict(row) for row in rows]
+
+
+def printed(shown: Shown) -> Table:
+    """A table for the terminal."""
+    table = Table(*shown.header, title=shown.title)
+    for row in shown.rows:
+        table.add_row(*row)
     return table
 
 

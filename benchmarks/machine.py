@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""What a measurement was made on, and the most that machine can do."""
 
 from __future__ import annotations
 
@@ -6,9 +6,46 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
+from emogene.kernels import instructions, peak
+
 PACKAGES = ("emogene", "numpy", "onnxruntime", "torch", "av")
+
+TABLE_BYTES = 1 << 18
+"""Size of the table whose random loads are timed: the largest level of the demo avatar's grids."""
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """What some threads can do at most, all together.
+
+    Attributes:
+        threads: how many.
+        gflops: 10⁹ floating-point operations a second of each instruction set there is, a
+            multiply-add being two; of ``avx512bf16`` with bfloat16 products.
+        gloads: 10⁹ loads a second of eight bytes at random places of a table of `TABLE_BYTES`.
+        memory_gbs: 10⁹ bytes a second read and written by copying.
+    """
+
+    threads: int
+    gflops: dict[str, float]
+    gloads: float
+    memory_gbs: float
+
+
+def measure_peaks(threads: int, seconds: float = 0.25) -> Peaks:
+    """Measure for about ``seconds`` each."""
+    return Peaks(
+        threads,
+        {
+            name: 2e-9 * peak.multiply_adds_a_second(name, threads, seconds)
+            for name in instructions.available()
+        },
+        1e-9 * peak.loads_a_second(TABLE_BYTES, threads, seconds),
+        1e-9 * peak.copied_bytes_a_second(threads),
+    )
 
 
 def describe() -> dict[str, object]:
@@ -16,6 +53,7 @@ def describe() -> dict[str, object]:
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
+        "load_before": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {name: version for name in PACKAGES if (version := _version(name))},

@@ -14,7 +14,7 @@ from emogene.exporters.stages import LOADERS, stage_signatures
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.runtime.loading import Loaded
 
-from .timing import Timing, interleaved
+from .timing import Timing, in_turns
 
 LENGTHS = {"samples": 80_000, "latents": 109, "frames": 300, "points": 16_384, "pixels": 16_384}
 """Length of each stage's varying dimension: 5 s of speech; a hop with its overlap; a full batch."""
@@ -55,7 +55,11 @@ def measure_stages(
         with TorchRunner(LOADERS[name](avatar), signature) as theirs:
             expected, found = theirs.run(inputs), ours.run(inputs)
             error = max(relative_l2(found[k], v) for k, v in expected.items())
-            reference, runtime = interleaved(
-                lambda t=theirs, i=inputs: t.run(i), lambda o=ours, i=inputs: o.run(i), budget
+            times = in_turns(
+                {
+                    "torch": lambda t=theirs, i=inputs: t.run(i),
+                    "runtime": lambda o=ours, i=inputs: o.run(i),
+                },
+                budget,
             )
-        yield StageRow(name, f"{LENGTHS[symbol]} {symbol}", reference, runtime, error)
+        yield StageRow(name, f"{LENGTHS[symbol]} {symbol}", times["torch"], times["runtime"], error)

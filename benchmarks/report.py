@@ -1,0 +1,227 @@
+"""A result's tables, for the terminal and for a document: ``python -m benchmarks.report``.
+
+    python -m benchmarks.report benchmarks/results/epyc_2core.json docs/performance.md
+    python -m benchmarks.report benchmarks/results/epyc_2core.json docs/pictures/performance.png
+
+rewrites the page's block between the two marks, or draws the picture, so that no number of a page
+is copied by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+Result = Mapping[str, Any]
+"""What ``benchmarks.latency -o`` writes."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table.
+
+    Attributes:
+        title: above it.
+        header: of its columns.
+        rows: cells.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    def markdown(self) -> str:
+        """As a table of a document."""
+        lines = [self.header, ("---",) * len(self.header), *self.rows]
+        return f"**{self.title}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in lines)
+
+
+def tables(result: Result) -> list[Shown]:
+    """Everything a result tells, in order."""
+    made = [_peaks(result), _frames(result), _rates(result)]
+    made += [_speech(result), _budget(result), _stages(result)]
+    return [*made, *_memory(result)]
+
+
+def block(result: Result) -> str:
+    """The marked block of a document."""
+    machine = result["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    told = (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; Python "
+        f"{machine['python']}, {versions}; commit {machine['commit']}; load before "
+        f"{machine['load_before']}. Avatar `{result['avatar']}`."
+    )
+    return "\n\n".join([BEGIN, told, *(table.markdown() for table in tables(result)), END])
+
+
+def rewrite(page: Path, result: Result) -> None:
+    """Put the result between the page's marks.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{page}: expected {BEGIN} and {END}, one after the other")
+    page.write_text(before + block(result) + after)
+
+
+def share(row: Mapping[str, Any]) -> float | None:
+    """Of the floor: 1 if the renderer loses nothing; None where none was counted."""
+    return None if row["floor_ms"] is None else row["floor_ms"] / row["time"]["median"]
+
+
+def _peaks(result: Result) -> Shown:
+    names = list(result["peaks"][0]["gflops"])
+    rows = [
+        (
+            f"{peak['threads']}",
+            *(f"{peak['gflops'][name]:.0f}" for name in names),
+            f"{peak['gloads']:.2f}",
+            f"{peak['memory_gbs']:.1f}",
+        )
+        for peak in result["peaks"]
+    ]
+    header = ("threads", *(f"{name} GFLOP/s" for name in names), "10⁹ loads/s", "memory GB/s")
+    return Shown("What the machine can do at most", header, rows)
+
+
+def _frames(result: Result) -> Shown:
+    compared = result["frames"]
+    medians = {row["renderer"]: row["time"]["median"] for row in compared}
+    reference, wavefront = medians["PyTorch reference"], medians["wavefront"]
+    rows = [
+        (
+            row["renderer"],
+            row["quality"],
+            *_times(row["time"]),
+            _number(row["samples_per_ray"], ".2f"),
+            _number(row["floor_ms"], ".1f"),
+            _number(share(row), ".0%"),
+            f"{reference / row['time']['median']:.0f}×",
+            f"{wavefront / row['time']['median']:.1f}×",
+            _number(row["psnr"], ".1f"),
+        )
+        for row in compared
+    ]
+    size, threads = compared[0]["size"], compared[0]["threads"]
+    header = ("renderer", "quality", "ms", "p95", "p99", "samples a ray", "floor ms")
+    header += ("of the floor", "against PyTorch", "against wavefront", "PSNR dB")
+    return Shown(f"The same frames at {size} × {size}, {threads} threads", header, rows)
+
+
+def _rates(result: Result) -> Shown:
+    rows = [
+        (
+            f"{row['size']}²",
+            f"{row['threads']}",
+            row["renderer"],
+            row["quality"],
+            *_times(row["time"]),
+            f"{1e3 / row['time']['median']:.1f}",
+        )
+        for row in result["sizes"]
+    ]
+    header = ("size", "threads", "renderer", "quality", "ms", "p95", "p99", "pictures a second")
+    return Shown("Rendering alone, by size and threads", header, rows)
+
+
+def _speech(result: Result) -> Shown:
+    rows = [
+        (
+            f"{run['size']}²",
+            run["quality"],
+            f"{run['threads']}",
+            f"{run['frames'] / 25:.0f} s",
+            f"{run['frames'] / run['seconds']:.1f}",
+            *_times(run["rendering"]),
+            f"{run['core_ms']:.1f}",
+            f"{run['first_frame']:.2f}",
+        )
+        for run in result["speech"]
+    ]
+    header = ("size", "quality", "threads", "speech", "frames a second", "render ms", "p95", "p99")
+    header += ("core-ms a frame", "first frame s")
+    return Shown("Speech into an mp4 file, everything included", header, rows)
+
+
+def _budget(result: Result) -> Shown:
+    runs = result["speech"]
+    columns = [f"{run['size']}² {run['quality']}, {run['threads']} threads" for run in runs]
+    rows = [
+        (stage, *(f"{run['stages'][stage]:.2f}" for run in runs)) for stage in runs[0]["stages"]
+    ]
+    rows.append(("sum", *(f"{sum(run['stages'].values()):.2f}" for run in runs)))
+    return Shown("Processor milliseconds a frame", ("stage", *columns), rows)
+
+
+def _stages(result: Result) -> Shown:
+    rows = [
+        (
+            row["stage"],
+            row["length"],
+            f"{row['torch']['median']:.2f}",
+            f"{row['runtime']['median']:.2f}",
+            f"{row['runtime']['p95']:.2f}",
+            f"{row['torch']['median'] / row['runtime']['median']:.1f}×",
+            f"{row['relative_l2']:.1e}",
+        )
+        for row in result["stages"]
+    ]
+    header = ("stage", "length", "torch ms", "runtime ms", "p95", "ratio", "rel. L2")
+    return Shown("Every exported network on its own", header, rows)
+
+
+def _memory(result: Result) -> Iterator[Shown]:
+    if not result["memory"]:
+        return
+    rows = []
+    for run in result["memory"]:
+        marks = [m for m in (1, 5, 10) if m <= run["minutes"]]
+        place = [round(m / run["minutes"] * (len(run["resident"]) - 1)) for m in marks]
+        told = ", ".join(
+            f"{run['resident'][p]:.0f} after {m}" for p, m in zip(place, marks, strict=True)
+        )
+        speed = run["minutes"] * 60 * 25 / run["seconds"]
+        rows.append(
+            (
+                f"{run['size']}²",
+                f"{run['minutes']:g}",
+                told,
+                f"{run['peak']:.0f}",
+                f"{speed:.1f}",
+            )
+        )
+    header = ("size", "minutes", "resident MB, minutes done", "peak MB", "frames a second")
+    yield Shown("Memory of emogene-run on a long file", header, rows)
+
+
+def _times(time: Mapping[str, float]) -> tuple[str, str, str]:
+    return f"{time['median']:.1f}", f"{time['p95']:.1f}", f"{time['p99']:.1f}"
+
+
+def _number(value: float | None, how: str) -> str:
+    return "" if value is None else format(value, how)
+
+
+def main(source: Path, output: Path) -> None:
+    """Rewrite the page's block, or draw the picture."""
+    result = json.loads(source.read_text())
+    if output.suffix == ".png":
+        from .plot import draw
+
+        draw(result, output)
+    else:
+        rewrite(output, result)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,135 @@
+// The most a processor can do, for benchmarks: multiply-adds in registers, and loads of grid entries
+// at random places. Each function does a known amount of work; the caller takes the time.
+#include "peak.h"
+
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace emogene {
+namespace {
+
+// All loops over sums are unrolled, or GCC keeps the sums in memory. The empty assembler text keeps
+// it from folding the rounds: it must believe that a register changed.
+#define EMOGENE_KEEP(v) __asm__ volatile("" : "+v"(v))
+
+typedef float Four __attribute__((vector_size(16)));
+
+float plain_multiply_adds(int64_t rounds) {
+    constexpr int kSums = 12;   // enough to hide the latency of each
+    Four sum[kSums], factor = {0.5f, 0.5f, 0.5f, 0.5f};
+#pragma GCC unroll 12
+    for (int j = 0; j < kSums; ++j) sum[j] = factor;
+    for (int64_t r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
+        for (int j = 0; j < kSums; ++j) sum[j] = sum[j] * factor + factor;
+    float total = 0.0f;
+#pragma GCC unroll 12
+    for (int j = 0; j < kSums; ++j) total += sum[j][0];
+    return total;
+}
+
+#if defined(EMOGENE_HAS_AVX2)
+__attribute__((target("avx2,fma"))) float avx2_multiply_adds(int64_t rounds) {
+    __m256 sum[12], factor = _mm256_set1_ps(0.5f);
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; ++j) sum[j] = factor;
+    for (int64_t r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
+        for (int j = 0; j < 12; ++j) {
+            sum[j] = _mm256_fmadd_ps(sum[j], factor, factor);
+            EMOGENE_KEEP(sum[j]);
+        }
+    float total = 0.0f;
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; ++j) total += sum[j][0];
+    return total;
+}
+#endif
+
+#if defined(EMOGENE_HAS_AVX512)
+__attribute__((target("avx512f"))) float avx512_multiply_adds(int64_t rounds) {
+    __m512 sum[12], factor = _mm512_set1_ps(0.5f);
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; ++j) sum[j] = factor;
+    for (int64_t r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
+        for (int j = 0; j < 12; ++j) {
+            sum[j] = _mm512_fmadd_ps(sum[j], factor, factor);
+            EMOGENE_KEEP(sum[j]);
+        }
+    float total = 0.0f;
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; ++j) total += sum[j][0];
+    return total;
+}
+#endif
+
+#if defined(EMOGENE_HAS_AVX512BF16)
+__attribute__((target("avx512f,avx512bf16"))) float avx512bf16_multiply_adds(int64_t rounds) {
+    __m512 sum[24];
+#pragma GCC unroll 24
+    for (int j = 0; j < 24; ++j) sum[j] = _mm512_set1_ps(0.5f);
+    const __m512bh factor = (__m512bh)_mm512_set1_epi16(0x3c00);
+    for (int64_t r = 0; r < rounds; ++r)
+#pragma GCC unroll 24
+        for (int j = 0; j < 24; ++j) {
+            sum[j] = _mm512_dpbf16_ps(sum[j], factor, factor);
+            EMOGENE_KEEP(sum[j]);
+        }
+    float total = 0.0f;
+#pragma GCC unroll 24
+    for (int j = 0; j < 24; ++j) total += sum[j][0];
+    return total;
+}
+#endif
+
+struct Peak {
+    const char* name;
+    float (*run)(int64_t rounds);
+    int64_t multiply_adds;   // a round
+};
+
+const Peak kPeaks[] = {
+    {"baseline", plain_multiply_adds, 12 * 4},
+#if defined(EMOGENE_HAS_AVX2)
+    {"avx2", avx2_multiply_adds, 12 * 8},
+#endif
+#if defined(EMOGENE_HAS_AVX512)
+    {"avx512", avx512_multiply_adds, 12 * 16},
+#endif
+#if defined(EMOGENE_HAS_AVX512BF16)
+    {"avx512bf16", avx512bf16_multiply_adds, 24 * 32},
+#endif
+};
+
+volatile float kept_sum;
+volatile uint64_t kept_word;
+
+}  // namespace
+}  // namespace emogene
+
+extern "C" int64_t emogene_peak_multiply_adds(const char* instructions, int64_t rounds) {
+    for (const emogene::Peak& peak : emogene::kPeaks)
+        if (std::strcmp(peak.name, instructions) == 0) {
+            emogene::kept_sum = peak.run(rounds);
+            return rounds * peak.multiply_adds;
+        }
+    return 0;
+}
+
+extern "C" void emogene_peak_loads(const uint64_t* table, const uint32_t* places, int64_t count,
+                                   int64_t rounds) {
+    uint64_t a = 0, b = 0, c = 0, d = 0;
+    for (int64_t r = 0; r < rounds; ++r)
+        for (int64_t i = 0; i + 4 <= count; i += 4) {
+            a += table[places[i]];
+            b += table[places[i + 1]];
+            c += table[places[i + 2]];
+            d += table[places[i + 3]];
+            __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d));
+        }
+    emogene::kept_word = a + b + c + d;
+}

@@ -1,0 +1,79 @@
+"""What the benchmarks compute from what they measure."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from benchmarks.machine import Peaks
+from benchmarks.roofline import FrameCounts, Work, floor_ms, frame_work, reading
+from benchmarks.timing import Stopwatch, Timing, in_turns
+
+from emogene.contract.field import GridSpec
+from emogene.kernels import instructions, peak
+from emogene.reference.demo import demo_head, demo_torso
+
+PEAKS = Peaks(2, {"avx512": 400.0, "avx512bf16": 800.0}, gloads=4.0, memory_gbs=20.0)
+
+
+def test_percentiles() -> None:
+    timing = Timing.of([i / 1000 for i in range(101)])
+    assert (timing.median, timing.p95, timing.p99, timing.runs) == pytest.approx((50, 95, 99, 101))
+
+
+def test_turns() -> None:
+    order: list[str] = []
+    names = {name: lambda name=name: order.append(name) for name in "abc"}
+    times = in_turns(names, 0.0, least=2)
+    assert order == list("abc" * 3)
+    assert [times[name].runs for name in "abc"] == [2, 2, 2]
+
+
+def test_slow_ones_run_less() -> None:
+    times = in_turns({"slow": lambda: None, "quick": lambda: None}, 0.02, slow=("slow",))
+    assert times["slow"].runs == 5 < times["quick"].runs
+
+
+def test_stopwatch_leaves_out_waiting() -> None:
+    watch = Stopwatch()
+    with watch:
+        time.sleep(0.2)
+    assert watch.seconds < 0.1
+    with watch:
+        np.linalg.svd(np.random.default_rng(0).random((300, 300)))
+    assert watch.seconds > 0.005
+
+
+def test_reading_a_grid() -> None:
+    grid = GridSpec.tiled("g", levels=3, base=4, finest=16, log2_size=10)
+    # Eight corners of two features, which are four loads of an entry and its neighbour.
+    assert reading((grid,)) == Work(reading=3 * 8 * 2, loads=3 * 4)
+
+
+def test_work_of_the_demo_head() -> None:
+    field, torso = demo_head().field, demo_torso().torso
+    of_sample = frame_work(field, torso, FrameCounts(1, 0, 0))
+    assert of_sample.network == 17 * 32 + 32 * 9
+    assert of_sample.loads == 7 * 4 + 8  # seven levels, and the nodes of the displacement
+    of_ray = frame_work(field, torso, FrameCounts(0, 1, 0))
+    assert of_ray.network == 45 * 56 + 56 * 56 + 56 * 3
+    of_pixel = frame_work(field, torso, FrameCounts(0, 0, 1))
+    assert of_pixel.loads == 8 * 2
+    whole = frame_work(field, torso, FrameCounts(3, 2, 1))
+    assert whole == of_sample * 3 + of_ray * 2 + of_pixel
+
+
+def test_floor() -> None:
+    work = Work(network=4e9, reading=2e9, loads=8e8)
+    assert floor_ms(work, "avx512", PEAKS) == pytest.approx(20 + 10 + 200)
+    assert floor_ms(work, "avx512bf16", PEAKS) == pytest.approx(10 + 10 + 200)
+
+
+@pytest.mark.parametrize("name", instructions.available())
+def test_peaks_are_plausible(name: str) -> None:
+    assert 1e8 < peak.multiply_adds_a_second(name, 1, 0.01) < 1e13
+
+
+def test_loads_are_plausible() -> None:
+    assert 1e7 < peak.loads_a_second(1 << 14, 1, 0.01) < 1e11

@@ -1,0 +1,75 @@
+"""A small run of everything, its JSON, its tables and its picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.latency import app
+from benchmarks.plot import draw
+from benchmarks.report import BEGIN, END, main, rewrite, tables
+from typer.testing import CliRunner
+
+
+@pytest.fixture(scope="module")
+def written(
+    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: Path, tiny_engines: Path
+) -> Path:
+    made = tmp_path_factory.mktemp("benchmarks") / "result.json"
+    options = ["--checkpoints", tiny_checkpoints, "--engine-dir", tiny_engines, "-o", made]
+    options += ["--budget", 0, "--seconds", 0.2, "--size", 32, "--frames", 2, "--minutes", 0.01]
+    done = CliRunner().invoke(app, [str(option) for option in options])
+    assert done.exit_code == 0, (done.output, done.exception)
+    return made
+
+
+@pytest.fixture
+def result(written: Path) -> dict[str, Any]:
+    return json.loads(written.read_text())
+
+
+def test_what_it_holds(result: dict[str, Any]) -> None:
+    assert set(result) == {
+        *("machine", "avatar", "peaks", "stages", "frames", "head", "sizes", "speech", "memory")
+    }
+    assert result["machine"]["commit"] and result["machine"]["versions"]["numpy"]
+    names = [row["renderer"] for row in result["frames"]]
+    assert names[:2] == ["PyTorch reference", "wavefront"] and "fused baseline" in names
+    assert all(row["psnr"] > 30 for row in result["frames"][1:])
+    fused = [row for row in result["frames"] if row["renderer"].startswith("fused")]
+    assert all(row["floor_ms"] > 0 and row["samples_per_ray"] > 0 for row in fused)
+    run = result["speech"][0]
+    assert run["frames"] == 5 and run["core_ms"] > 0 and run["stages"]["encode"] > 0
+    assert result["memory"][0]["peak"] > 20
+
+
+def test_tables_are_rectangles(result: dict[str, Any]) -> None:
+    for table in tables(result):
+        assert table.rows and all(len(row) == len(table.header) for row in table.rows), table.title
+
+
+def test_a_page_is_rewritten(result: dict[str, Any], tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Before\n{BEGIN}\nold\n{END}\nafter\n")
+    rewrite(page, result)
+    first = page.read_text()
+    assert first.startswith("# Before\n") and first.endswith("\nafter\n") and "old" not in first
+    assert "| PyTorch reference |" in first
+    rewrite(page, result)
+    assert page.read_text() == first
+
+
+def test_a_page_without_marks_is_refused(result: dict[str, Any], tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing\n")
+    with pytest.raises(ValueError, match="measured: begin"):
+        rewrite(page, result)
+
+
+def test_picture(result: dict[str, Any], written: Path, tmp_path: Path) -> None:
+    draw(result, tmp_path / "direct.png")
+    main(written, tmp_path / "written.png")
+    for name in ("direct.png", "written.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
