@@ -15,7 +15,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from emogene.contract.engine_directory import read_manifest
-from emogene.contract.stages import AMBIENT, REQUIRED_STAGES
+from emogene.contract.stages import STAGE_ORDER
 
 COLOURS = {"fp32": "#2a6f97", "fp16": "#e07a1f", "bf16": "#7b5ea7", "int8": "#b23a48"}
 
@@ -23,7 +23,7 @@ COLOURS = {"fp32": "#2a6f97", "fp16": "#e07a1f", "bf16": "#7b5ea7", "int8": "#b2
 def plot(directory: Path, output: Path) -> None:
     """Draw the errors that the directory's manifest records."""
     manifest = read_manifest(directory)
-    names = [name for name in (*REQUIRED_STAGES, AMBIENT) if name in manifest.stages]
+    names = [name for name in STAGE_ORDER if name in manifest.stages]
     figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
     recorded = [(name, s.precision, s.error) for name, s in manifest.stages.items()]
     recorded += [(v.stage, v.precision, v.error) for v in manifest.variants]

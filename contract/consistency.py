@@ -11,7 +11,14 @@ from collections.abc import Iterable
 
 from .camera import Intrinsics
 from .field import FieldSpec, GridSpec, MarchSpec, MlpSpec, TorsoSpec
-from .motion import BlinkStep, IdleSpec, MotionSpec, WindowStep
+from .motion import (
+    BlinkStep,
+    IdleSpec,
+    LleStep,
+    MotionSpec,
+    PeriodicBlinkStep,
+    WindowStep,
+)
 
 FEATURES = (1, 2, 4, 8)
 """Features a level of a grid may have: those the kernels are compiled for."""
@@ -36,6 +43,7 @@ def field_problems(spec: FieldSpec) -> list[str]:
         said.append(f"bounds from {spec.bounds_min} to {spec.bounds_max} hold nothing")
     else:
         said += _march_problems(spec.march, math.dist(spec.bounds_min, spec.bounds_max))
+        said += _box_problems(spec)
     if not 1 <= spec.directions <= HIGHEST_DEGREE:
         said.append(f"directions of degree 1 to {HIGHEST_DEGREE} are known, not {spec.directions}")
     said += _field_grid_problems(spec)
@@ -59,8 +67,14 @@ def torso_problems(spec: TorsoSpec) -> list[str]:
         said.append(f"{spec.octaves} octaves are fewer than none")
     if spec.mask_resolution < 1:
         said.append(f"a mask of {spec.mask_resolution} cells a side holds nothing")
-    wide = spec.grid.width + spec.position_width + HEAD_RGBA
-    for network, inputs, outputs in ((spec.deform, spec.position_width, 2), (spec.colour, wide, 4)):
+    if not 0 < spec.shrink <= 1 or not spec.frequency > 0 or spec.head_code < 0:
+        said.append(
+            f"shrink {spec.shrink}, frequency {spec.frequency} or head code {spec.head_code} is "
+            "out of range"
+        )
+    narrow = spec.position_width + spec.head_code
+    wide = spec.grid.width + spec.position_width + (spec.head_code or HEAD_RGBA)
+    for network, inputs, outputs in ((spec.deform, narrow, 2), (spec.colour, wide, 4)):
         said += _mlp_problems(network)
         if (network.inputs, network.outputs) != (inputs, outputs):
             said.append(
@@ -76,8 +90,14 @@ def motion_problems(spec: MotionSpec) -> list[str]:
     for step in spec.steps:
         if isinstance(step, BlinkStep):
             said += _blink_problems(step)
+        elif isinstance(step, PeriodicBlinkStep):
+            said += _periodic_blink_problems(step)
+        elif isinstance(step, LleStep):
+            said += _lle_problems(step)
         elif isinstance(step, WindowStep) and (step.width < 1 or step.width % 2 == 0):
             said.append(f"a window has an odd width of at least 1, not {step.width}")
+    if sum(isinstance(step, (BlinkStep, PeriodicBlinkStep)) for step in spec.steps) > 1:
+        said.append("eyes blink in one step at most")
     return said
 
 
@@ -171,6 +191,15 @@ def _input_problems(role: str, network: MlpSpec, inputs: int) -> list[str]:
     return [f"the field needs a {role} network with {inputs} inputs, it has {network.inputs}"]
 
 
+def _box_problems(spec: FieldSpec) -> list[str]:
+    low, high = spec.entry_box
+    inside = all(
+        outer <= a < b <= far
+        for outer, a, b, far in zip(spec.bounds_min, low, high, spec.bounds_max, strict=True)
+    )
+    return [] if inside else [f"rays enter the box {low} to {high}, which is no part of the bounds"]
+
+
 def _march_problems(march: MarchSpec, diagonal: float) -> list[str]:
     said = []
     if not march.step > 0 or diagonal > LONGEST_LATTICE * march.step:
@@ -193,4 +222,24 @@ def _blink_problems(step: BlinkStep) -> list[str]:
         said.append(f"a blink of shape {step.shape}, not values from 0 to 1")
     if not 0 <= step.gap <= 1:
         said.append(f"a blink's gap of {step.gap}, not from 0 to 1")
+    return said
+
+
+def _periodic_blink_problems(step: PeriodicBlinkStep) -> list[str]:
+    said = []
+    if not 0 <= step.first < step.period or not 0 < len(step.shape) <= step.period:
+        said.append(
+            f"a blink of {len(step.shape)} frames from frame {step.first} of every {step.period}"
+        )
+    if not all(0 <= closed <= 1 for closed in step.shape):
+        said.append(f"a blink of shape {step.shape}, not values from 0 to 1")
+    return said
+
+
+def _lle_problems(step: LleStep) -> list[str]:
+    said = []
+    if step.neighbours < 2:
+        said.append(f"a projection between {step.neighbours} neighbours")
+    if not 0 <= step.share <= 1 or not step.regulariser > 0:
+        said.append(f"a projection of share {step.share} and regulariser {step.regulariser}")
     return said

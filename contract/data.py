@@ -21,12 +21,20 @@ class Condition:
         windows: (F, W, 204) float32: for the condition stage.
         torso: (F, 204) float32: head space, not normalised: what the torso is conditioned on.
         first: absolute index of the first frame.
+        eye_opening: (F,) float32: for a condition stage that is told about the eyes, else None.
     """
 
     landmarks: Float32
     windows: Float32
     torso: Float32
     first: int
+    eye_opening: Float32 | None = None
+
+    @property
+    def stage_inputs(self) -> dict[str, Float32]:
+        """What the condition stage is given, by name."""
+        inputs = {"windows": self.windows}
+        return inputs if self.eye_opening is None else inputs | {"eye_opening": self.eye_opening}
 
 
 @dataclass(frozen=True)

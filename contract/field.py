@@ -190,6 +190,8 @@ class MarchSpec:
         max_samples: occupied samples a ray gets at most.
         occupancy_resolution: cells along each axis of the bounds; the bits are the tensor
             ``occupancy`` (G³/8,) uint8, x fastest, then y, then z, bit i%8 of byte i//8.
+        box: low and high corner of the box that rays enter and leave where that is not the bounds
+            but a part of them; the lattice then begins at that box.
     """
 
     step: float
@@ -197,6 +199,7 @@ class MarchSpec:
     min_near: float
     max_samples: int
     occupancy_resolution: int
+    box: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -232,6 +235,11 @@ class FieldSpec:
     colour_at: Literal["sample", "ray"] = "ray"
 
     @property
+    def entry_box(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Low and high corner of the box that rays enter."""
+        return self.march.box or (self.bounds_min, self.bounds_max)
+
+    @property
     def feature_width(self) -> int:
         """Inputs of the density MLP: all grids, and the displacement where it is a feature."""
         return sum(g.width for g in self.grids) + (3 if self.displacement_gain else 0)
@@ -256,13 +264,20 @@ class FieldSpec:
 class TorsoSpec:
     """The torso field ``F_torso: (x, C_head; d0, P, l_E) -> (c, alpha)`` (paper Eq. 8), in 2-D.
 
-    A pixel p in [-1, 1]² (x right, y down, pixel centres) is evaluated as
+    A pixel p in [-1, 1]² (x right, y down, times ``shrink``) is evaluated as
 
-    1. ``q = concat(p, for k < octaves: sin(2^k pi p), cos(2^k pi p))``, each of both axes;
+    1. ``q = concat(p, for k < octaves: sin(2^k f p), cos(2^k f p))``, each of both axes, with the
+       base ``frequency`` f;
     2. ``offset = deform_range * tanh(deform MLP(q))``;
     3. ``features = grid(((p + offset) + 1) / 2)``;
     4. ``rgba = sigmoid(colour MLP(concat(features, q, head)))``, ``head`` being the head's colour
        premultiplied by its alpha, and that alpha.
+
+    The published torso differs in three places. Its offset is not bounded by tanh, and p + offset
+    is clamped to ±1 instead (``offset = "clamped"``). Its ±1 stand on the centres of the outermost
+    pixels (``span = "centres"``), not on their outer edges. And where ``head_code`` is not 0, a
+    network of its own (stage ``torso_head``) turns the head's four numbers into a code of that
+    width, which takes their place and is given to the deform MLP too, after q.
 
     Pose P and landmarks l_E enter through the MLPs' first-layer biases, like the head's condition.
     Only pixels whose bit in the tensor ``torso_mask`` (mask_resolution²/8,) uint8 is set (row by
@@ -275,6 +290,11 @@ class TorsoSpec:
         deform_range: largest offset, in units of the half image.
         colour: MLP to (r, g, b, alpha).
         mask_resolution: cells along an image side.
+        span: what lies at ±1: the outer ``edges`` of the outermost pixels, or their ``centres``.
+        shrink: factor on p, above 0.
+        frequency: f, radians a unit of p at the lowest octave.
+        offset: how the offset is bounded.
+        head_code: width of the code that stands for the head; 0 for its four numbers themselves.
     """
 
     grid: GridSpec
@@ -283,6 +303,11 @@ class TorsoSpec:
     deform_range: float
     colour: MlpSpec
     mask_resolution: int
+    span: Literal["edges", "centres"] = "edges"
+    shrink: float = 1.0
+    frequency: float = math.pi
+    offset: Literal["tanh", "clamped"] = "tanh"
+    head_code: int = 0
 
     @property
     def position_width(self) -> int:

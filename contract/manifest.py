@@ -29,7 +29,7 @@ from .errors import BadEngineDirectory
 from .field import FieldSpec, TorsoSpec
 from .landmarks import LANDMARKS
 from .motion import IdleSpec, MotionSpec
-from .stages import AMBIENT, REQUIRED_STAGES
+from .stages import SUPER_RESOLUTION, required_stages
 from .tensors import StageSpec
 from .units import FRAMES_PER_SECOND, SAMPLE_RATE
 
@@ -39,7 +39,9 @@ FORMAT = 1
 SURFACE_GRIDS = "surface_grids"
 """The feature of a head field with `FieldSpec.surface`: who passed over it would paint greys."""
 
-KNOWN_FEATURES: frozenset[str] = frozenset({"field", "torso", "motion", SURFACE_GRIDS})
+KNOWN_FEATURES: frozenset[str] = frozenset(
+    {"field", "torso", "motion", SURFACE_GRIDS, SUPER_RESOLUTION}
+)
 """What this version can do for a directory; see `Manifest.requires`."""
 
 MANIFEST_FILE = "manifest.json"
@@ -80,6 +82,7 @@ class Manifest:
         checkpoint: SHA-256 over the checkpoint's files.
         tools: versions of what built it.
         licence: what may be done with the avatar, in words.
+        super_resolution: whether pictures are rendered at half their size and enlarged by a stage.
         variants: the stages' networks in further precisions.
         engines: what was built from either for TensorRT or TensorRT-RTX.
         requires: features a reader must know.
@@ -101,6 +104,7 @@ class Manifest:
     checkpoint: str
     tools: Mapping[str, str]
     licence: str
+    super_resolution: bool = False
     variants: tuple[VariantSpec, ...] = ()
     engines: tuple[EngineSpec, ...] = ()
     requires: tuple[str, ...] = ("field", "motion", "torso")
@@ -187,7 +191,7 @@ def _check(manifest: Manifest, where: str) -> None:
         raise _refuse(where, f"landmark layout ibug{LANDMARKS}", manifest.landmark_layout)
     if manifest.rates != Rates():
         raise _refuse(where, str(Rates()), str(manifest.rates))
-    wanted = REQUIRED_STAGES + ((AMBIENT,) if manifest.field.ambient else ())
+    wanted = required_stages(manifest.field, manifest.torso, manifest.super_resolution)
     missing = [name for name in wanted if name not in manifest.stages]
     if missing:
         raise _refuse(where, "every stage", f"no {', '.join(missing)}")

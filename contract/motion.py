@@ -38,6 +38,48 @@ class BlinkStep:
 
 
 @dataclass(frozen=True)
+class PeriodicBlinkStep:
+    """Blink as the published inference does: at fixed absolute frames.
+
+    In every frame the four upper-lid points are raised and the four lower ones lowered by ``lift``.
+    During a blink, lids are mixed towards a closed eye, whose lid points stand on the line between
+    the eye's corners, at a third and two thirds of it (0.33 and 0.67 as published).
+
+    Attributes:
+        shape: closedness of the successive frames of one blink, 0 open, 1 closed.
+        period: frames between the starts of two blinks.
+        first: frame at which the first begins.
+        lift: how far lids are opened beforehand, head-space units.
+    """
+
+    shape: tuple[float, ...] = (0.1, 0.5, 0.7, 1.0, 0.7, 0.5, 0.1)
+    period: int = 100
+    first: int = 75
+    lift: float = 0.03
+    kind: Literal["periodic_blink"] = "periodic_blink"
+
+
+@dataclass(frozen=True)
+class LleStep:
+    """Draw landmarks towards the training data: locally linear embedding (LLE).
+
+    The frame x is projected on the affine hull of its nearest neighbours f_1 … f_K in the tensor
+    ``motion.database`` (N, 204): with A = (f_2 - f_1, …) and w = (AᵀA + regulariser I)⁻¹ Aᵀ (x -
+    f_1), the projection is f_1 + A w, and the result (1 - share) x + share (f_1 + A w).
+
+    Attributes:
+        neighbours: K, at least 2; all of the database where it is smaller.
+        share: of the projection, 0…1.
+        regulariser: squared head-space units.
+    """
+
+    neighbours: int = 10
+    share: float = 0.2
+    regulariser: float = 1e-8
+    kind: Literal["lle"] = "lle"
+
+
+@dataclass(frozen=True)
 class ClampStep:
     """Clamp every coordinate between the tensors ``motion.low`` and ``motion.high``, (204,)."""
 
@@ -63,7 +105,24 @@ class WindowStep:
     kind: Literal["window"] = "window"
 
 
-MotionStep = DeformStep | BlinkStep | ClampStep | NormaliseStep | WindowStep
+MotionStep = (
+    DeformStep | BlinkStep | PeriodicBlinkStep | LleStep | ClampStep | NormaliseStep | WindowStep
+)
+
+
+@dataclass(frozen=True)
+class EyeOpening:
+    """How far the eyes are open, as a number the condition stage is given beside the landmarks.
+
+    Attributes:
+        rest: between blinks.
+        open, closed: what a blink mixes by its closedness. (In the published inference ``rest`` is
+            0.6 while it blinks, whatever ``open`` is.)
+    """
+
+    rest: float
+    open: float
+    closed: float
 
 
 @dataclass(frozen=True)
@@ -73,11 +132,14 @@ class MotionSpec:
     Attributes:
         steps: executed in order; steps before `NormaliseStep` work in head space, and the landmarks
             as they stand there drive the field's displacement.
-        torso_condition: ``emotional`` landmarks as Eq. 8 says, or the ``neutral`` ones.
+        torso_condition: ``emotional`` landmarks as Eq. 8 says, or the ``neutral`` ones: as if no
+            `DeformStep` and no `LleStep` were there.
+        eyes: what the condition stage is told about the eyes; None leaves that input out.
     """
 
     steps: tuple[MotionStep, ...]
     torso_condition: Literal["emotional", "neutral"] = "emotional"
+    eyes: EyeOpening | None = None
 
     @property
     def window(self) -> int:

@@ -1,7 +1,8 @@
 """The exported networks: their names and the one table of their inputs and outputs.
 
 Symbols of varying dimensions: ``samples`` of audio, ``features`` at 50 Hz, ``latents`` of the VAE
-(eight features and four frames each), ``frames``, field ``points``, ``pixels`` of the torso.
+(eight features and four frames each), ``frames``, field ``points``, ``pixels`` of the torso, and
+the ``side`` of a picture.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ AMBIENT = "ambient"
 DENSITY = "density"
 COLOUR = "colour"
 TORSO_CONDITION = "torso_condition"
+TORSO_HEAD = "torso_head"
 TORSO_DEFORM = "torso_deform"
 TORSO_COLOUR = "torso_colour"
+SUPER_RESOLUTION = "super_resolution"
 
 REQUIRED_STAGES: tuple[str, ...] = (
     HUBERT,
@@ -36,7 +39,36 @@ REQUIRED_STAGES: tuple[str, ...] = (
     TORSO_DEFORM,
     TORSO_COLOUR,
 )
-"""Every engine directory holds these; a field with an ambient grid adds `AMBIENT`."""
+"""Every engine directory holds these; `required_stages` tells what else one needs."""
+
+STAGE_ORDER: tuple[str, ...] = (
+    HUBERT,
+    AUDIO_TO_MOTION,
+    DEFORMATION,
+    CONDITION,
+    AMBIENT,
+    DENSITY,
+    COLOUR,
+    TORSO_CONDITION,
+    TORSO_HEAD,
+    TORSO_DEFORM,
+    TORSO_COLOUR,
+    SUPER_RESOLUTION,
+)
+"""All there are, as a frame goes through them."""
+
+ENLARGEMENT = 2
+"""How much larger `SUPER_RESOLUTION` makes a picture."""
+
+
+def required_stages(field: FieldSpec, torso: TorsoSpec, super_resolution: bool) -> tuple[str, ...]:
+    """The stages an avatar has, as a frame goes through them."""
+    optional = {
+        AMBIENT: field.ambient is not None,
+        TORSO_HEAD: torso.head_code > 0,
+        SUPER_RESOLUTION: super_resolution,
+    }
+    return tuple(name for name in STAGE_ORDER if optional.get(name, True))
 
 
 @dataclass(frozen=True)
@@ -58,11 +90,14 @@ def signatures(
     motion: MotionSpec,
     feature_width: int,
     latent_width: int,
+    super_resolution: bool = False,
 ) -> dict[str, Signature]:
     """Signature of every stage of an avatar.
 
-    ``rgb``, ``rgba`` come out of their sigmoid, ``offset`` of tanh times its range, ``coordinate``
-    of tanh. ``raw`` is (density before the exponential, geometry). Biases are (1, hidden).
+    ``rgb``, ``rgba`` come out of their sigmoid, ``offset`` of what bounds it times its range,
+    ``coordinate`` of tanh. ``raw`` is (density before the exponential, geometry). Biases are
+    (1, hidden). ``eye_opening`` is there where `MotionSpec.eyes` is. Pictures are (1, RGB, rows,
+    columns) in [0, 1].
     """
     features_per_latent = FEATURES_PER_FRAME * FRAMES_PER_LATENT
     made = {
@@ -82,7 +117,10 @@ def signatures(
             (_f32("delta", "frames", FLAT),),
         ),
         CONDITION: Signature(
-            (_f32("windows", "frames", motion.window, FLAT),),
+            (
+                _f32("windows", "frames", motion.window, FLAT),
+                *([_f32("eye_opening", "frames")] if motion.eyes else []),
+            ),
             tuple(_f32(bias_name(n.name), "frames", n.hidden[0]) for n in field.networks),
         ),
         DENSITY: Signature(
@@ -112,6 +150,15 @@ def signatures(
         made[AMBIENT] = Signature(
             (_f32("features", "points", field.ambient.inputs), _bias(field.ambient.hidden[0])),
             (_f32("coordinate", "points", field.ambient.outputs),),
+        )
+    if torso.head_code:
+        made[TORSO_HEAD] = Signature(
+            (_f32("head", "pixels", 4),), (_f32("code", "pixels", torso.head_code),)
+        )
+    if super_resolution:
+        larger = f"{ENLARGEMENT}*side"
+        made[SUPER_RESOLUTION] = Signature(
+            (_f32("picture", 1, 3, "side", "side"),), (_f32("enlarged", 1, 3, larger, larger),)
         )
     return made
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .camera import Intrinsics
 from .field import FieldSpec, GridSpec, TorsoSpec
 from .landmarks import FLAT, LANDMARKS
-from .motion import ClampStep, MotionSpec, NormaliseStep
+from .motion import ClampStep, LleStep, MotionSpec, NormaliseStep
 
 OCCUPANCY = "occupancy"
 TORSO_MASK = "torso_mask"
@@ -20,6 +20,7 @@ REST = "displacement.rest"
 FALLOFF = "displacement.falloff"
 MEAN, SCALE = "motion.mean", "motion.scale"
 LOW, HIGH = "motion.low", "motion.high"
+DATABASE = "motion.database"
 POSES = "poses"
 """(N, 3, 4) float32 camera-from-head, 25 a second, in the order they were filmed."""
 BACKGROUND = "background"
@@ -76,6 +77,8 @@ def weight_specs(
         specs |= {name: WeightSpec(f32, (FLAT,)) for name in (MEAN, SCALE)}
     if any(isinstance(step, ClampStep) for step in motion.steps):
         specs |= {name: WeightSpec(f32, (FLAT,)) for name in (LOW, HIGH)}
+    if any(isinstance(step, LleStep) for step in motion.steps):
+        specs[DATABASE] = WeightSpec(f32, (ANY, FLAT))
     return specs
 
 

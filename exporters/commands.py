@@ -13,6 +13,7 @@ from ..runtime.command_line import run
 from .command_output import console, line, print_json
 from .commands_build import build_engines, rebuild
 from .commands_cache import cache
+from .commands_import import import_checkpoints
 
 if TYPE_CHECKING:
     from .report import Report
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command("build-engines")(build_engines)
 app.command("rebuild")(rebuild)
+app.command("import")(import_checkpoints)
 app.add_typer(cache, name="cache")
 
 EngineDirectory = Annotated[Path, typer.Argument(help="An engine directory.", metavar="DIRECTORY")]

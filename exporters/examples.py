@@ -24,10 +24,18 @@ LENGTHS: dict[str, tuple[int, ...]] = {
     "frames": (1, 13, 100),
     "points": (1, 777, 4_096),
     "pixels": (1, 777, 4_096),
+    "side": (2, 13, 32),
 }
 """Lengths at which a stage is compared: the shortest there is, an odd one, one of real size."""
 
-TRACED: dict[str, int] = {"samples": 4_080, "latents": 3, "frames": 11, "points": 6, "pixels": 6}
+TRACED: dict[str, int] = {
+    "samples": 4_080,
+    "latents": 3,
+    "frames": 11,
+    "points": 6,
+    "pixels": 6,
+    "side": 10,
+}
 """Length a stage is traced at: none of `LENGTHS`, so a baked-in length shows at all of them."""
 
 _OUTLIER_EVERY, _OUTLIER_FACTOR = 97, 8.0
@@ -42,9 +50,9 @@ def varying_symbol(signature: Signature) -> str:
 def example_inputs(stage: str, signature: Signature, length: int) -> dict[str, NDArray[np.generic]]:
     """Inputs of ``stage`` with its varying dimension at ``length``, by name.
 
-    Integers fill their whole range (pitch bins 1…255, emotions 0…7); positions lie in [-1, 1];
-    everything else is near a standard normal with an outlier of eight times the size here and
-    there, because tame inputs prove little.
+    Integers fill their whole range (pitch bins 1…255, emotions 0…7); positions lie in [-1, 1] and
+    pictures in [0, 1]; everything else is near a standard normal with an outlier of eight times the
+    size here and there, because tame inputs prove little.
     """
     symbol = varying_symbol(signature)
     return {
@@ -63,6 +71,8 @@ def _tensor(key: str, spec: TensorSpec, symbol: str, length: int) -> NDArray[np.
         made = _integers(key, count, len(EMOTIONS))
     elif spec.name == "position":
         made = 2.0 * _uniform(key, count) - 1.0
+    elif spec.name == "picture":
+        made = _uniform(key, count)
     else:
         # Twelve uniform numbers have variance 1; their sum is exact, unlike a logarithm's last bit.
         made = _uniform(key, 12 * count).reshape(12, count).sum(0) - 6.0

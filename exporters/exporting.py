@@ -9,7 +9,7 @@ from pathlib import Path
 from ..contract.engine_directory import list_files
 from ..contract.errors import BadOption, ToleranceMissed
 from ..contract.manifest import MANIFEST_FILE, SURFACE_GRIDS, WEIGHTS_FILE, Manifest
-from ..contract.stages import Signature
+from ..contract.stages import SUPER_RESOLUTION, Signature
 from ..contract.tensors import StageSpec
 from ..reference.avatar import LICENCE_FILE, ReferenceAvatar
 from ..runtime.backends.onnxruntime import OnnxRuntimeRunner
@@ -164,6 +164,7 @@ def _manifest(
         for r in reports
     }
     beyond = (SURFACE_GRIDS,) if avatar.head.spec.surface else ()
+    beyond += (SUPER_RESOLUTION,) if avatar.super_resolution else ()
     return Manifest(
         requires=("field", "motion", "torso", *beyond),
         name=avatar.card.name,
@@ -179,6 +180,7 @@ def _manifest(
         checkpoint=checkpoint_hash(checkpoints),
         tools=tool_versions(),
         licence=_in_words(avatar.licence),
+        super_resolution=avatar.super_resolution is not None,
     )
 
 

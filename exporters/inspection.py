@@ -13,7 +13,7 @@ from ..contract.codec import to_plain
 from ..contract.engine_directory import check_files, file_path, read_manifest
 from ..contract.errors import BadEngineDirectory
 from ..contract.manifest import REBUILD, WEIGHTS_FILE, Manifest
-from ..contract.stages import AMBIENT, CONDITION, REQUIRED_STAGES
+from ..contract.stages import STAGE_ORDER
 from ..contract.units import FRAMES_PER_SECOND
 from ..contract.weights import OCCUPANCY, POSES
 from .report import shown_architectures, shown_size
@@ -185,9 +185,8 @@ def _tensors(tensors: list[dict[str, Any]]) -> str:
 
 def stage_order(names: Iterable[str]) -> list[str]:
     """Stages as a frame goes through them; ones this version does not know come last."""
-    order = list(REQUIRED_STAGES)
-    order.insert(order.index(CONDITION) + 1, AMBIENT)
-    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+    order = {name: place for place, name in enumerate(STAGE_ORDER)}
+    return sorted(names, key=lambda name: order.get(name, len(order)))
 
 
 def _poses_and_occupancy(path: Path) -> tuple[int, float]:

@@ -58,15 +58,17 @@ class DeformationFromAvatar(nn.Module):
 
 
 class ConditionFromAvatar(nn.Module):
-    """Windows (F, W, 204) → the first-layer bias of every field network, in evaluation order."""
+    """Windows (F, W, 204), and the eyes' opening (F,) where `MotionSpec.eyes` is → the first-layer
+    bias of every field network, in evaluation order."""
 
     def __init__(self, avatar: ReferenceAvatar) -> None:
         super().__init__()
         self.condition = avatar.head.condition
         self.order = tuple(bias_name(n.name) for n in avatar.head.spec.networks)
 
-    def forward(self, windows: Tensor) -> tuple[Tensor, ...]:
-        biases = self.condition(windows)
+    def forward(self, windows: Tensor, eye_opening: Tensor | None = None) -> tuple[Tensor, ...]:
+        told = () if eye_opening is None else (eye_opening,)
+        biases = self.condition(windows, *told)
         return tuple(biases[name] for name in self.order)
 
 
@@ -121,16 +123,30 @@ class TorsoConditionFromAvatar(nn.Module):
         return tuple(biases[name] for name in self.order)
 
 
-class TorsoDeformFromAvatar(nn.Module):
-    """Encoded positions (N, width) and bias → offsets within the deformation's range."""
+class TorsoHeadFromAvatar(nn.Module):
+    """The head's colour and alpha (N, 4) → the code the torso's networks see of it."""
 
     def __init__(self, avatar: ReferenceAvatar) -> None:
         super().__init__()
-        spec = avatar.torso.spec
-        self.mlp, self.range = avatar.torso.get_submodule(spec.deform.name), spec.deform_range
+        self.encoder = avatar.torso.head_encoder
+
+    def forward(self, head: Tensor) -> Tensor:
+        code: Tensor = self.encoder(head)
+        return code
+
+
+class TorsoDeformFromAvatar(nn.Module):
+    """Encoded positions (N, width), with the head's code behind, and bias → bounded offsets."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        self.mlp = avatar.torso.get_submodule(avatar.torso.spec.deform.name)
+        self.clamped = avatar.torso.spec.offset == "clamped"
+        self.range = avatar.torso.spec.deform_range
 
     def forward(self, position: Tensor, bias: Tensor) -> Tensor:
-        return self.range * torch.tanh(self.mlp(position, bias))
+        raw = self.mlp(position, bias)
+        return self.range * (raw if self.clamped else torch.tanh(raw))
 
 
 class TorsoColourFromAvatar(nn.Module):
@@ -144,6 +160,20 @@ class TorsoColourFromAvatar(nn.Module):
         return logistic(self.mlp(inputs, bias))
 
 
+class SuperResolutionFromAvatar(nn.Module):
+    """A picture (1, 3, S, S) → the same at twice the size."""
+
+    def __init__(self, avatar: ReferenceAvatar) -> None:
+        super().__init__()
+        if avatar.super_resolution is None:
+            raise ValueError("an avatar without super-resolution has no such stage")
+        self.network = avatar.super_resolution
+
+    def forward(self, picture: Tensor) -> Tensor:
+        enlarged: Tensor = self.network(picture)
+        return enlarged
+
+
 LOADERS: Mapping[str, type[nn.Module]] = {
     names.HUBERT: HubertFromAvatar,
     names.AUDIO_TO_MOTION: AudioToMotionFromAvatar,
@@ -153,8 +183,10 @@ LOADERS: Mapping[str, type[nn.Module]] = {
     names.DENSITY: DensityFromAvatar,
     names.COLOUR: ColourFromAvatar,
     names.TORSO_CONDITION: TorsoConditionFromAvatar,
+    names.TORSO_HEAD: TorsoHeadFromAvatar,
     names.TORSO_DEFORM: TorsoDeformFromAvatar,
     names.TORSO_COLOUR: TorsoColourFromAvatar,
+    names.SUPER_RESOLUTION: SuperResolutionFromAvatar,
 }
 """One loader a stage; a new stage adds its line here and its signature in `contract.stages`."""
 
@@ -177,5 +209,6 @@ def stage_signatures(avatar: ReferenceAvatar) -> dict[str, Signature]:
         avatar.card.motion,
         feature_width(avatar),
         latent_width(avatar),
+        avatar.super_resolution is not None,
     )
     return {name: made[name] for name in LOADERS if name in made}

@@ -8,6 +8,7 @@ evaluated in float32 or, by the instruction set ``avx512bf16``, in bfloat16 with
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -247,7 +248,21 @@ def unsupported(field: FieldSpec, torso: TorsoSpec | None = None) -> list[str]:
     said += [f"grid {g.name!r} has over {MAX_LEVELS} levels" for g in grids if _too_deep(g)]
     if max(len(field.grids), len(field.surface)) > MAX_GRIDS:
         said.append(f"it reads more than {MAX_GRIDS} grids a sample or a ray")
-    return said
+    if field.march.box is not None:
+        said.append("rays enter a box that is not the bounds")
+    return said + (_published_torso(torso) if torso else [])
+
+
+def _published_torso(torso: TorsoSpec) -> list[str]:
+    """What of the published torso's differences only the wavefront renderer knows."""
+    differences = {
+        "pixels span it from centre to centre": torso.span != "edges",
+        "its positions are shrunk": torso.shrink != 1.0,
+        "its frequencies have another base": torso.frequency != math.pi,
+        "its offset is not bounded by tanh": torso.offset != "tanh",
+        "the head reaches it as a code": torso.head_code > 0,
+    }
+    return [f"the torso is a published one: {what}" for what, so in differences.items() if so]
 
 
 def finite(name: str, array: NDArray[Any]) -> NDArray[Any]:

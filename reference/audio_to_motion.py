@@ -24,6 +24,9 @@ PITCH_ROWS = 300
 AMPLITUDE = 0.4
 """Value the amplitude embeddings are multiplied with where nothing else is asked for."""
 
+SPOKEN_EYE_AMPLITUDE = 1.0
+"""Value of the eyes' amplitude at inference, as published."""
+
 
 @dataclass(frozen=True)
 class FlowConfig:
@@ -49,6 +52,9 @@ class AudioToMotionConfig:
         encoder_layers, decoder_layers: gated convolutions in each.
         flow: the prior's flow; None makes the prior a standard normal.
         mouth_amplitude, eye_amplitude: whether there is a learned vector for each.
+        pitch: whether speech is more than features. Without it (the published ``VAEModel``) the
+            features alone are the condition, and two of them are averaged for a frame instead of
+            taking the first; pitch bins are then ignored, and there are no amplitudes.
         folding: how motion becomes landmarks: it is them (``direct``), standardised
             (``scaled``), or coefficients of a linear ``basis``.
     """
@@ -64,6 +70,7 @@ class AudioToMotionConfig:
     flow: FlowConfig | None = FlowConfig()
     mouth_amplitude: bool = True
     eye_amplitude: bool = False
+    pitch: bool = True
     folding: Literal["direct", "scaled", "basis"] = "direct"
 
 
@@ -96,6 +103,13 @@ class AudioToMotion(nn.Module):
         self.config = config
         width = config.condition
         self.mel_encoder = _feature_encoder(config.features, width)
+        if config.pitch:
+            self._build_pitch(config)
+        self.vae = _Vae(config)
+        self.folding = LandmarkFolding(config)
+
+    def _build_pitch(self, config: AudioToMotionConfig) -> None:
+        width = config.condition
         self.pitch_embed = nn.Embedding(PITCH_ROWS, width)
         self.pitch_encoder = _feature_encoder(width, width)
         self.blink_embed = nn.Embedding(2, width)
@@ -105,8 +119,6 @@ class AudioToMotion(nn.Module):
         if config.eye_amplitude:
             self.eye_amp_embed = nn.Parameter(torch.randn(width))
         self.cond_proj = nn.Linear(parts * width, width)
-        self.vae = _Vae(config)
-        self.folding = LandmarkFolding(config)
 
     def condition(
         self,
@@ -124,6 +136,11 @@ class AudioToMotion(nn.Module):
         Returns:
             (B, condition, T/2); frame k looks at the features 2 (k - 2) … 2 (k + 2).
         """
+        if not self.config.pitch:
+            # Zero, but the graph keeps its input: every audio-to-motion stage has the same two.
+            unheard = 0.0 * pitch_bins[:, :FEATURES_PER_FRAME].sum(dim=1)[:, None, None]
+            pairs = features.unflatten(1, (-1, FEATURES_PER_FRAME)).mean(dim=2)
+            return self.mel_encoder(pairs.transpose(1, 2)) + unheard
         features, pitch_bins = _every_second(features), _every_second(pitch_bins)
         speech = self.mel_encoder(features.transpose(1, 2))
         pitch = self.pitch_encoder(self.pitch_embed(pitch_bins).transpose(1, 2))
@@ -208,7 +225,7 @@ class AudioToMotionInference(nn.Module):
         Returns:
             (1, T/2, 204) float32, head space.
         """
-        condition = self.model.condition(features, pitch_bins)
+        condition = self.model.condition(features, pitch_bins, eye_amplitude=SPOKEN_EYE_AMPLITUDE)
         z = self.model.prior(noise, condition)
         return self.model.folding(self.model.decode(z, condition))
 

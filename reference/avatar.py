@@ -1,6 +1,7 @@
 """A checkpoints folder: all networks of one avatar, and what belongs to it beside networks.
 
 hubert/  audio_to_motion/  deformation/  head/  torso/   config.json, weights.safetensors each
+super_resolution/     likewise, where pictures are enlarged by a network
 avatar.json           name, camera, motion steps, idle rule
 avatar.safetensors    poses, background, tensors of the motion steps
 LICENSE-NOTES.md      what may be done with it
@@ -23,13 +24,14 @@ from ..contract.codec import canonical, to_plain
 from ..contract.engine_directory import replace_folder
 from ..contract.errors import BadCheckpoint
 from ..contract.landmarks import FLAT
-from ..contract.motion import ClampStep, IdleSpec, MotionSpec, NormaliseStep
-from ..contract.weights import BACKGROUND, HIGH, LOW, MEAN, POSES, SCALE
+from ..contract.motion import ClampStep, IdleSpec, LleStep, MotionSpec, NormaliseStep
+from ..contract.weights import BACKGROUND, DATABASE, HIGH, LOW, MEAN, POSES, SCALE
 from .audio_to_motion import AudioToMotion
 from .checkpoint import load_network, read_dataclass, read_json, save_network
 from .deformation import LandmarkDeformation
 from .head_field import HeadField
 from .speech_encoder import SpeechEncoder
+from .super_resolution import SuperResolution
 from .torso_field import TorsoField
 
 CARD_FILE = "avatar.json"
@@ -37,7 +39,9 @@ TENSORS_FILE = "avatar.safetensors"
 LICENCE_FILE = "LICENSE-NOTES.md"
 
 NETWORKS = ("hubert", "audio_to_motion", "deformation", "head", "torso")
-"""Folders of the networks."""
+"""Folders of the networks that every avatar has."""
+
+SUPER_RESOLUTION = "super_resolution"
 
 FORMAT = 1
 """Revision of the folder's layout."""
@@ -79,6 +83,7 @@ class ReferenceAvatar:
     torso: TorsoField
     tensors: Mapping[str, NDArray[np.generic]]
     licence: str
+    super_resolution: SuperResolution | None = None
 
     @property
     def poses(self) -> NDArray[np.float32]:
@@ -93,7 +98,10 @@ class ReferenceAvatar:
     def networks(self) -> dict[str, nn.Module]:
         """The networks by the name of their folder."""
         modules = (self.speech, self.audio_to_motion, self.deformation, self.head, self.torso)
-        return dict(zip(NETWORKS, modules, strict=True))
+        made: dict[str, nn.Module] = dict(zip(NETWORKS, modules, strict=True))
+        if self.super_resolution is not None:
+            made[SUPER_RESOLUTION] = self.super_resolution
+        return made
 
     def save(self, folder: str | Path, half: bool = False) -> None:
         """Write a checkpoints folder; what stood there before is replaced only when all is written.
@@ -106,7 +114,7 @@ class ReferenceAvatar:
             BadCheckpoint: the avatar is inconsistent in itself.
         """
         check(self, str(folder))
-        beside = (*NETWORKS, TENSORS_FILE, LICENCE_FILE)
+        beside = (*NETWORKS, SUPER_RESOLUTION, TENSORS_FILE, LICENCE_FILE)
         with replace_folder(Path(folder), CARD_FILE, beside) as fresh:
             for name, network in self.networks().items():
                 save_network(fresh / name, network, half)
@@ -133,13 +141,17 @@ class ReferenceAvatar:
             torso=load_network(folder / "torso", TorsoField),
             tensors=_read_arrays(folder / TENSORS_FILE),
             licence=_read_text(folder / LICENCE_FILE),
+            super_resolution=load_network(folder / SUPER_RESOLUTION, SuperResolution)
+            if (folder / SUPER_RESOLUTION).is_dir()
+            else None,
         )
         check(avatar, str(folder))
         return avatar
 
 
 def motion_tensors(motion: MotionSpec) -> tuple[str, ...]:
-    """Names of the (204,) float32 tensors that an avatar's motion steps need."""
+    """Names of the (204,) float32 tensors that an avatar's motion steps need (an `LleStep`'s
+    database, which is longer, is not among them)."""
     names: tuple[str, ...] = ()
     for step in motion.steps:
         if isinstance(step, ClampStep):
@@ -181,6 +193,8 @@ def _tensor_mismatches(avatar: ReferenceAvatar) -> list[tuple[str, str, str]]:
     }
     for name in motion_tensors(avatar.card.motion):
         wanted[name] = ("float32", f"({FLAT},)", (FLAT,))
+    if any(isinstance(step, LleStep) for step in avatar.card.motion.steps):
+        wanted[DATABASE] = ("float32", f"(N, {FLAT})", (-1, FLAT))
     wrong = []
     for name, (dtype, shown, shape) in wanted.items():
         array = avatar.tensors.get(name)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..contract.camera import Intrinsics
 from .head_field import HeadField
-from .torso_field import TorsoField, pixel_coordinates
+from .torso_field import TorsoField, pixel_coordinates, pixel_positions
 from .volume_rendering import camera_rays, render_rays
 
 
@@ -69,5 +69,6 @@ def render_torso(
     if there.any():
         biases = torso.condition(pose.reshape(1, 12), landmarks[None])
         head = torch.cat((colour, opacity[:, None]), dim=1)
-        rgba[there] = torso(pixels[there], head[there], biases)
+        positions = pixel_positions(torso.spec, size)
+        rgba[there] = torso(positions[there], head[there], biases)
     return rgba

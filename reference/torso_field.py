@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from ..contract.consistency import torso_problems
+from ..contract.consistency import HEAD_RGBA, torso_problems
 from ..contract.field import TorsoSpec
 from ..contract.landmarks import FLAT
 from ..contract.stages import bias_name
 from .grids import Grid, encode_frequencies, encode_grid
 from .head_field import Encode
 from .mlp import Mlp
+from .published_torso import PublishedTorsoCondition, PublishedTorsoConditionConfig
 
 POSE = 12
 """Numbers of a flattened (3, 4) pose."""
@@ -28,12 +30,21 @@ class TorsoConditionConfig:
     code: int = 16
 
 
+HEAD_HIDDEN = (16, 32)
+"""Hidden widths of the network that turns the head's colour and alpha into a code, as published."""
+
+
 @dataclass(frozen=True)
 class TorsoFieldConfig:
-    """A torso field: how it is evaluated, and how its condition is encoded."""
+    """A torso field: how it is evaluated, and how its condition is encoded.
+
+    Attributes:
+        published: the published encoder, in place of ``condition``.
+    """
 
     torso: TorsoSpec
     condition: TorsoConditionConfig = field(default_factory=TorsoConditionConfig)
+    published: PublishedTorsoConditionConfig | None = None
 
 
 class TorsoCondition(nn.Module):
@@ -78,7 +89,7 @@ class TorsoField(nn.Module):
     """A `TorsoSpec` with its tensors and its condition encoder.
 
     Tensors: ``<grid>.table``, ``<network>.<i>.weight``, ``torso_mask``; the encoder's stand below
-    ``condition``.
+    ``condition``, those of the head's code below ``head_encoder``.
 
     Raises:
         ValueError: parts of the specification do not fit together; the message lists them all.
@@ -96,7 +107,12 @@ class TorsoField(nn.Module):
         self.add_module(spec.grid.name, Grid(spec.grid))
         self.add_module(spec.deform.name, Mlp(spec.deform))
         self.add_module(spec.colour.name, Mlp(spec.colour))
-        self.condition = TorsoCondition(config.condition, spec)
+        if spec.head_code:
+            self.head_encoder = _head_encoder(spec.head_code)
+        if config.published is not None:
+            self.condition: nn.Module = PublishedTorsoCondition(config.published, spec)
+        else:
+            self.condition = TorsoCondition(config.condition, spec)
         cells = spec.mask_resolution**2
         self.register_buffer("torso_mask", torch.full((cells // 8,), 255, dtype=torch.uint8))
 
@@ -110,7 +126,7 @@ class TorsoField(nn.Module):
         """Eq. 8: the torso's colour and alpha at pixels.
 
         Args:
-            pixels: (N, 2) in [-1, 1], x right, y down, pixel centres.
+            pixels: (N, 2) as `pixel_positions` gives them.
             head: (N, 4) the head's colour premultiplied by its alpha, and the alpha.
             biases: what `condition` gave, (F, hidden) each.
             frames: (N,) int64 frame of each pixel; None means frame 0.
@@ -118,16 +134,31 @@ class TorsoField(nn.Module):
         Returns:
             (N, 4) r, g, b (not premultiplied) and alpha, in [0, 1].
         """
-        place = encode_frequencies(pixels, self.spec.octaves)
-        raw = self._network(self.spec.deform.name, place, biases, frames)
-        at = pixels + self.spec.deform_range * torch.tanh(raw)
+        spec = self.spec
+        place = encode_frequencies(pixels, spec.octaves, spec.frequency)
+        around = place
+        if spec.head_code:
+            head = self.head_encoder(head)
+            around = torch.cat((place, head), dim=1)
+        offset = self.offset(self._network(spec.deform.name, around, biases, frames))
+        at = pixels + offset
+        at = at.clamp(-1, 1) if spec.offset == "clamped" else at
         table = self.get_submodule(self.spec.grid.name).table
         features = self.encode(self.spec.grid, table, (at + 1) / 2)
         inputs = torch.cat((features, place, head), dim=1)
         return torch.sigmoid(self._network(self.spec.colour.name, inputs, biases, frames))
 
+    def offset(self, raw: Tensor) -> Tensor:
+        """What the deformation network gave, (N, 2), as an offset of positions."""
+        bounded = raw if self.spec.offset == "clamped" else torch.tanh(raw)
+        return self.spec.deform_range * bounded
+
     def masked(self, pixels: Tensor) -> Tensor:
-        """Whether pixels (N, 2) lie where the torso can be, (N,) bool; elsewhere alpha is 0."""
+        """Whether pixels (N, 2), as `pixel_coordinates` gives them, lie where the torso can be.
+
+        Returns:
+            (N,) bool; elsewhere alpha is 0.
+        """
         side = self.spec.mask_resolution
         cells = ((pixels + 1) / 2 * side).to(torch.int64).clamp(0, side - 1)
         index = cells[:, 1] * side + cells[:, 0]
@@ -138,6 +169,24 @@ class TorsoField(nn.Module):
     ) -> Tensor:
         values = biases[bias_name(name)]
         return self.get_submodule(name)(x, values[:1] if frames is None else values[frames])
+
+
+def _head_encoder(code: int) -> nn.Sequential:
+    """(N, 4) colour premultiplied by alpha, and alpha → (N, code)."""
+    widths = (HEAD_RGBA, *HEAD_HIDDEN, code)
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.02)]
+    return nn.Sequential(*layers[:-1])
+
+
+def pixel_positions(spec: TorsoSpec, size: int) -> Tensor:
+    """Where the torso's networks see a square image's pixels, row after row: (size², 2)."""
+    if spec.span == "edges":
+        return pixel_coordinates(size) * spec.shrink
+    at = torch.arange(size, dtype=torch.float32) / max(1, size - 1) * 2 - 1
+    v, u = torch.meshgrid(at, at, indexing="ij")
+    return torch.stack((u, v), dim=2).reshape(-1, 2) * spec.shrink
 
 
 def pixel_coordinates(size: int) -> Tensor:

@@ -118,7 +118,10 @@ def march(
         low, high: (3,) the field's bounds.
     """
     count = len(rays.origins)
-    near, far = entry_and_exit(rays, low, high, spec.min_near)
+    box = (low, high)
+    if spec.box is not None:
+        box = (low.new_tensor(spec.box[0]), high.new_tensor(spec.box[1]))
+    near, far = entry_and_exit(rays, *box, spec.min_near)
     longest = float((far - near).nan_to_num(0).clamp(min=0).max()) if count else 0.0
     steps = torch.arange(int(longest / spec.step) + 2)
     t = near[:, None] + (spec.phase + steps) * spec.step

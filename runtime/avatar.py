@@ -32,6 +32,7 @@ from .render.choice import FUSED, RendererChoice, checked_renderer, choose_rende
 from .render.fused import FusedRenderer
 from .render.quality import Quality, find_quality
 from .render.renderer import Renderer, WavefrontRenderer
+from .render.rounds import PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
 from .session import Session, SessionParts
@@ -54,6 +55,7 @@ def open(
     backend: str = AUTO,
     strict: bool = False,
     precisions: Mapping[str, str] | None = None,
+    marching: str = PER_RAY,
     renderer: str = AUTO_RENDERER,
 ) -> Avatar:
     """Open an engine directory.
@@ -68,6 +70,8 @@ def open(
         strict: refuse such a replacement.
         precisions: stages to run on ONNX Runtime in another precision than float32, such as
             ``{"hubert": "int8"}``; the directory must hold them.
+        marching: ``"rays"``, each by itself, or ``"authors"``, in the rounds of the published
+            inference, which imported avatars can be compared with.
         renderer: what paints: ``"fused"`` (head, torso and background in one compiled loop on the
             CPU), ``"wavefront"`` (the directory's networks in rounds, on any backend), or
             ``"auto"``: fused where the networks would run on the CPU anyway.
@@ -87,7 +91,12 @@ def open(
         )
     count = threads or available_threads()
     loaded = load_engine_directory(path, count, backend, strict=strict, precisions=precisions)
-    return Avatar(loaded, count, renderer)
+    try:
+        checked_marching(marching, loaded.manifest.field)
+    except BadOption:
+        loaded.close()
+        raise
+    return Avatar(loaded, count, renderer, marching)
 
 
 def available_threads() -> int:
@@ -103,8 +112,14 @@ class Avatar:
     It owns the threads; sessions own none. Close it after its sessions. Made by `open`.
     """
 
-    def __init__(self, loaded: Loaded, threads: int, renderer: str = AUTO_RENDERER) -> None:
-        self._loaded, self._threads = loaded, threads
+    def __init__(
+        self,
+        loaded: Loaded,
+        threads: int,
+        renderer: str = AUTO_RENDERER,
+        marching: str = PER_RAY,
+    ) -> None:
+        self._loaded, self._threads, self._marching = loaded, threads, marching
         try:
             self._renderer_choice = choose_renderer(
                 renderer,
@@ -112,6 +127,7 @@ class Avatar:
                 loaded.weights,
                 on_cpu=loaded.choice.used == CPU,
                 recast=loaded.recast,
+                marching=marching,
             )
             self._fused = self._prepare_fused()
         except BaseException:
@@ -263,6 +279,13 @@ class Avatar:
             raise BadOption(
                 "size", expected=f"a whole number of pixels from 1 to {MAX_SIZE}", found=str(size)
             )
+        if self.manifest.super_resolution and size % stages.ENLARGEMENT:
+            raise BadOption(
+                "size",
+                expected=f"a multiple of {stages.ENLARGEMENT} pixels",
+                found=str(size),
+                remedy="this avatar's pictures are enlarged by a network",
+            )
         with self._lock:
             if self._closed:
                 raise SessionMisuse(
@@ -307,14 +330,13 @@ class Avatar:
 
     def _build_renderer(self, size: int, quality: Quality) -> Renderer:
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
-        background = resized(weights[BACKGROUND], size)
         camera = manifest.camera.scaled(size)
         if self._fused is not None:
             return FusedRenderer(
                 self._fused,
                 runners[stages.CONDITION],
                 runners[stages.TORSO_CONDITION],
-                background,
+                resized(weights[BACKGROUND], size),
                 camera,
                 quality,
                 self._pool,
@@ -329,8 +351,11 @@ class Avatar:
         head = _kept(
             self._heads,
             transmittance,
-            lambda: WavefrontHead(manifest.field, weights, networks, transmittance, self._pool),
+            lambda: WavefrontHead(
+                manifest.field, weights, networks, transmittance, self._pool, self._marching
+            ),
         )
+        rendered = size // stages.ENLARGEMENT if manifest.super_resolution else size
         torso = Torso(
             manifest.torso,
             weights,
@@ -338,11 +363,20 @@ class Avatar:
                 condition=runners[stages.TORSO_CONDITION],
                 deform=runners[stages.TORSO_DEFORM],
                 colour=runners[stages.TORSO_COLOUR],
+                head=runners.get(stages.TORSO_HEAD),
             ),
-            size,
+            rendered,
             self._pool,
         )
-        return WavefrontRenderer(head, torso, background, camera, quality, self._pool)
+        return WavefrontRenderer(
+            head,
+            torso,
+            resized(weights[BACKGROUND], rendered),
+            camera,
+            quality,
+            self._pool,
+            runners.get(stages.SUPER_RESOLUTION),
+        )
 
 
 def _kept(cache: OrderedDict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:

@@ -26,6 +26,13 @@ class IdleChoice(str, Enum):
     STRICT = "strict"
 
 
+class MarchingChoice(str, Enum):
+    """How rays are marched; spelled as `render.rounds.MARCHINGS`."""
+
+    RAYS = "rays"
+    AUTHORS = "authors"
+
+
 class QualityChoice(str, Enum):
     """How much a picture may leave out; spelled as `render.quality.QUALITIES`."""
 
@@ -132,6 +139,13 @@ def emogene_run(
             metavar="STAGE=NAME",
         ),
     ] = None,
+    marching: Annotated[
+        MarchingChoice,
+        typer.Option(
+            help="How rays are marched: each by itself, or in the rounds of the published "
+            "inference (imported avatars)."
+        ),
+    ] = MarchingChoice.RAYS,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with an error instead of any fallback.")
     ] = False,
@@ -165,6 +179,7 @@ def emogene_run(
             renderer=renderer.value,
             backend=backend,
             precision=tuple(precision or ()),
+            marching=marching.value,
             strict=strict,
             stats=stats is not None,
         )

@@ -49,6 +49,7 @@ class RunOptions:
     renderer: str
     backend: str
     precision: tuple[str, ...]
+    marching: str
     strict: bool
     stats: bool
 
@@ -75,6 +76,7 @@ def run_command(options: RunOptions) -> None:
         backend=options.backend,
         strict=options.strict,
         precisions=_precisions(options.precision),
+        marching=options.marching,
         renderer=options.renderer,
     )
     with opened as avatar:

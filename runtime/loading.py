@@ -111,6 +111,7 @@ def _load(
         manifest.motion,
         manifest.feature_width,
         manifest.latent_width,
+        manifest.super_resolution,
     )
     where = str(folder / MANIFEST_FILE)
     problems = [p for name, s in wanted.items() for p in _stage_problems(name, manifest, s)]

@@ -36,6 +36,8 @@ DEFAULTS: dict[str, LengthProfile] = {
         # for. Scratch memory grows with the maximum.
         LengthProfile("points", 1, 1 << 14, 1 << 16),
         LengthProfile("pixels", 1, 1 << 14, 1 << 16),
+        # Pictures of 512 are rendered at 256.
+        LengthProfile("side", 2, 256, 512),
     )
 }
 """What every stage is built for unless told otherwise, by its varying symbol."""

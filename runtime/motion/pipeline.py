@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ...contract.data import Condition, Float32
@@ -13,17 +14,21 @@ from ...contract.motion import (
     BlinkStep,
     ClampStep,
     DeformStep,
+    LleStep,
     MotionSpec,
     NormaliseStep,
+    PeriodicBlinkStep,
     WindowStep,
 )
-from ...contract.weights import HIGH, LOW, MEAN, SCALE
+from ...contract.weights import DATABASE, HIGH, LOW, MEAN, SCALE
 from ..backends.protocol import Runner
 from ..blocks import Blocks
 from .blink import Blink
 from .clamp import Clamp
 from .deform import Deform
+from .lle import Lle
 from .normalise import Normalise
+from .periodic_blink import PeriodicBlink
 from .step import Moment, Step
 from .window import window
 
@@ -36,11 +41,13 @@ class Shaped:
         landmarks: (F, 68, 3) float32 as they stand in head space; drive the displacement.
         code: (F, 204) float32 after the last step; what windows are cut from.
         torso: (F, 204) float32 landmarks that the torso is conditioned on, head space.
+        eye_opening: (F,) float32, or None where the condition stage is not told.
     """
 
     landmarks: Float32
     code: Float32
     torso: Float32
+    eye_opening: Float32 | None = None
 
 
 class MotionPipeline:
@@ -67,19 +74,35 @@ class MotionPipeline:
 
     def shape(self, neutral: Float32, moment: Moment) -> Shaped:
         """Run all steps on (F, 204) neutral landmarks."""
-        landmarks, code = self._run(neutral, moment, deform=True)
+        landmarks, code = self._run(neutral, moment, leave_out=())
         torso = landmarks
         if self._spec.torso_condition == "neutral":
-            torso, _ = self._run(neutral, moment, deform=False)
-        return Shaped(landmarks.reshape(-1, LANDMARKS, 3), code, torso)
+            torso, _ = self._run(neutral, moment, leave_out=(DeformStep, LleStep))
+        opening = self._eye_opening(moment.first, len(neutral))
+        return Shaped(landmarks.reshape(-1, LANDMARKS, 3), code, torso, opening)
 
-    def _run(self, points: Float32, moment: Moment, *, deform: bool) -> tuple[Float32, Float32]:
+    def _eye_opening(self, first: int, count: int) -> Float32 | None:
+        """(count,) float32 as `EyeOpening` says; None where the avatar has none."""
+        eyes = self._spec.eyes
+        if eyes is None:
+            return None
+        opening: Float32 = np.full(count, eyes.rest, np.float32)
+        for _, step in self._steps:
+            if isinstance(step, (Blink, PeriodicBlink)):
+                closed = step.closedness(first, count)
+                mixed = eyes.open * (1 - closed) + eyes.closed * closed
+                opening = np.where(closed > 0, mixed, opening).astype(np.float32)
+        return opening
+
+    def _run(
+        self, points: Float32, moment: Moment, *, leave_out: tuple[type, ...]
+    ) -> tuple[Float32, Float32]:
         """Landmarks before they are normalised, and the result of the last step."""
         in_head_space = None
         for kind, step in self._steps:
             if kind is NormaliseStep and in_head_space is None:
                 in_head_space = points
-            if kind is not DeformStep or deform:
+            if kind not in leave_out:
                 points = step(points, moment)
         return (points if in_head_space is None else in_head_space), points
 
@@ -94,6 +117,10 @@ def _make(
         return Deform(deformation)
     if isinstance(step, BlinkStep):
         return Blink(step, seed)
+    if isinstance(step, PeriodicBlinkStep):
+        return PeriodicBlink(step)
+    if isinstance(step, LleStep):
+        return Lle(step, weights[DATABASE])
     if isinstance(step, ClampStep):
         return Clamp(weights[LOW], weights[HIGH])
     if isinstance(step, NormaliseStep):
@@ -129,6 +156,7 @@ class Conditions:
             windows=window(self._code, frame, self._width, self._count)[None],
             torso=here.torso[place : place + 1],
             first=self._first + frame,
+            eye_opening=None if here.eye_opening is None else here.eye_opening[place : place + 1],
         )
 
     def _code(self, frame: int) -> Float32:

@@ -13,6 +13,7 @@ from ...contract.errors import BadOption, Unavailable
 from ...contract.manifest import Manifest
 from ...kernels.fused import unsupported
 from ...kernels.fused_structures import network_tensors
+from .rounds import PER_RAY
 
 AUTO, FUSED, WAVEFRONT = "auto", "fused", "wavefront"
 RENDERERS = (AUTO, FUSED, WAVEFRONT)
@@ -54,6 +55,7 @@ def choose_renderer(
     *,
     on_cpu: bool,
     recast: Iterable[str] = (),
+    marching: str = PER_RAY,
 ) -> RendererChoice:
     """Decide for an engine directory.
 
@@ -62,6 +64,7 @@ def choose_renderer(
         on_cpu: its networks run on ONNX Runtime's CPU provider.
         recast: stages that were asked for in another precision than float32, which only the
             wavefront renderer runs as they lie in the directory.
+        marching: one of `rounds.MARCHINGS`.
 
     Raises:
         BadOption: there is no such renderer.
@@ -69,6 +72,8 @@ def choose_renderer(
     """
     checked_renderer(asked)
     obstacle = _obstacle(manifest, weights)
+    if marching != PER_RAY:
+        obstacle = "it marches each ray by itself"
     if asked == WAVEFRONT:
         return RendererChoice(WAVEFRONT, "asked for")
     if asked == FUSED:
@@ -92,6 +97,10 @@ def choose_renderer(
 def _obstacle(manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> str:
     """Why the fused renderer does not take the avatar's fields; empty if it does."""
     torso = manifest.torso
+    if manifest.super_resolution:
+        return "it does not enlarge pictures by a network"
+    if manifest.motion.eyes is not None:
+        return "it does not tell the condition how far eyes are open"
     if problems := unsupported(manifest.field, torso):
         return problems[0]
     for network in (*manifest.field.networks, torso.deform, torso.colour):

@@ -12,6 +12,8 @@ from ...contract.camera import Intrinsics
 from ...contract.data import Condition, Float32
 from ...kernels import image
 from ...kernels.threads import ThreadPool
+from ..backends.protocol import Runner
+from .enlarge import composited, enlarge
 from .quality import Quality
 from .torso import Torso
 from .wavefront import HeadImage, WavefrontHead
@@ -56,10 +58,11 @@ class WavefrontRenderer:
 
     Args:
         head, torso: the two fields.
-        background: (size, size, 3) uint8 RGB.
+        background: (size, size, 3) uint8 RGB, at the size the fields are rendered at.
         camera: at the size of the picture.
         quality: where rays end, as `head` was made to.
         pool: threads of the kernels.
+        super_resolution: makes twice as large what the fields gave; None leaves it as it is.
     """
 
     def __init__(
@@ -70,8 +73,11 @@ class WavefrontRenderer:
         camera: Intrinsics,
         quality: Quality,
         pool: ThreadPool,
+        super_resolution: Runner | None = None,
     ) -> None:
         self.head, self._torso, self._pool = head, torso, pool
+        self._super_resolution = super_resolution
+        self._field_camera = camera.scaled(background.shape[0])
         self._behind = np.ascontiguousarray(background.reshape(-1, 3))
         self.background = background
         self.camera = camera
@@ -84,12 +90,16 @@ class WavefrontRenderer:
 
     def render(self, condition: Condition, pose: Float32) -> Picture:
         """One picture of one frame's condition (F = 1) and pose (3, 4)."""
-        head = self.head.render(condition, pose, self.camera)
+        head = self.head.render(condition, pose, self._field_camera)
         return self.over_torso(head, condition, pose)
 
     def over_torso(self, head: HeadImage, condition: Condition, pose: Float32) -> Picture:
         """The picture of a rendered head: over its torso and both over the background."""
         torso = self._torso.render(condition, pose, head)
+        samples_per_ray = head.samples / max(1, head.rays)
+        if self._super_resolution is not None:
+            small = composited(head, torso, self._behind)
+            return Picture(enlarge(self._super_resolution, small), samples_per_ray)
         blended = image.blend(head.colour, head.opacity, torso, self._behind, pool=self._pool)
         size = self.camera.size
-        return Picture(blended.reshape(size, size, 3), head.samples / max(1, head.rays))
+        return Picture(blended.reshape(size, size, 3), samples_per_ray)

@@ -21,11 +21,20 @@ def run_rows(runner: Runner, rows: Float32, bias: Float32) -> Float32:
     Returns:
         (N, outputs) float32.
     """
-    rows_name, bias_name = (spec.name for spec in runner.inputs)
-    width = runner.outputs[0].shape[-1]
+    return _run(runner, rows, {runner.inputs[1].name: bias})
+
+
+def run_single(runner: Runner, rows: Float32) -> Float32:
+    """Run a one-input network over (N, inputs) rows in batches: (N, outputs) float32."""
+    return _run(runner, rows, {})
+
+
+def _run(runner: Runner, rows: Float32, constant: dict[str, Float32]) -> Float32:
+    name, output = runner.inputs[0].name, runner.outputs[0]
+    width = output.shape[-1]
     assert isinstance(width, int)
     result = np.empty((len(rows), width), np.float32)
     for start in range(0, len(rows), BATCH):
-        batch = {rows_name: rows[start : start + BATCH], bias_name: bias}
-        result[start : start + BATCH] = runner.run(batch)[runner.outputs[0].name]
+        batch = {name: rows[start : start + BATCH], **constant}
+        result[start : start + BATCH] = runner.run(batch)[output.name]
     return result

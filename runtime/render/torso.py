@@ -13,10 +13,11 @@ from ...contract.data import Condition, Float32
 from ...contract.field import TorsoSpec
 from ...contract.stages import bias_name
 from ...contract.weights import TORSO_MASK, table_name
-from ...kernels import frequency, grids, image
+from ...kernels import grids, image
 from ...kernels.threads import ThreadPool
 from ..backends.protocol import Runner
-from .rows import run_rows
+from .rows import run_rows, run_single
+from .torso_positions import encode_positions, moved_positions, torso_positions
 from .wavefront import HeadImage
 
 
@@ -27,11 +28,13 @@ class TorsoNetworks:
     Attributes:
         condition: pose (F, 12) and landmarks (F, 204) → first-layer biases.
         deform, colour: see `contract.field.TorsoSpec`.
+        head: the head's colour and alpha → a code; None where the torso is given them as they are.
     """
 
     condition: Runner
     deform: Runner
     colour: Runner
+    head: Runner | None = None
 
 
 class Torso:
@@ -57,8 +60,8 @@ class Torso:
         self._table = weights[table_name(spec.grid)]
         self._size = size
         self._pixels = image.masked_pixels(weights[TORSO_MASK], spec.mask_resolution, size)
-        self._positions = image.pixel_positions(size, self._pixels)
-        self._encoded = frequency.frequency_encode(self._positions, spec.octaves, pool=pool)
+        self._positions = torso_positions(spec, size, self._pixels)
+        self._encoded = encode_positions(spec, self._positions, pool)
 
     def render(self, condition: Condition, pose: Float32, head: HeadImage) -> Float32:
         """(size², 4) float32: red, green, blue, alpha, not premultiplied; alpha 0 off the mask."""
@@ -67,18 +70,17 @@ class Torso:
             {"pose": pose.reshape(1, 12), "landmarks": np.ascontiguousarray(condition.torso)}
         )
         rgba = np.zeros((self._size**2, 4), np.float32)
-        offset = run_rows(self._networks.deform, self._encoded, biases[bias_name(spec.deform.name)])
-        at = (self._positions + offset + np.float32(1.0)) * np.float32(0.5)
-        features = grids.encode(spec.grid, self._table, at, pool=self._pool)
-        inputs = np.concatenate(
-            [
-                features,
-                self._encoded,
-                head.colour[self._pixels],
-                head.opacity[self._pixels, None],
-            ],
-            axis=1,
+        shown = np.concatenate(
+            [head.colour[self._pixels], head.opacity[self._pixels, None]], axis=1
         )
+        place = self._encoded
+        if self._networks.head is not None:
+            shown = run_single(self._networks.head, shown)
+            place = np.concatenate([place, shown], axis=1)
+        offset = run_rows(self._networks.deform, place, biases[bias_name(spec.deform.name)])
+        at = moved_positions(spec, self._positions, offset)
+        features = grids.encode(spec.grid, self._table, at, pool=self._pool)
+        inputs = np.concatenate([features, self._encoded, shown], axis=1)
         rgba[self._pixels] = run_rows(
             self._networks.colour, inputs, biases[bias_name(spec.colour.name)]
         )

@@ -25,12 +25,14 @@ from ...contract.field import (
 from ...contract.stages import bias_name
 from ...contract.weights import FALLOFF, OCCUPANCY, REST, table_name
 from ...kernels import box, displacement, grids, harmonics, rays
+from ...kernels.arrays import Int32
 from ...kernels.compositing import CompositeState, composite, live_rays
 from ...kernels.occupancy import Occupancy, unpack_cells
 from ...kernels.threads import ThreadPool
 from ...kernels.traversal import MarchState, Samples, march
 from ..backends.protocol import Runner
 from .region import HeadRegion
+from .rounds import AUTHORS, PER_RAY, trace_in_rounds
 from .rows import run_rows
 
 RAYS_PER_CHUNK = 32_768
@@ -91,6 +93,7 @@ class WavefrontHead:
         networks: its networks.
         transmittance: a ray ends once less than this share of light comes through.
         pool: threads of the kernels.
+        marching: one of `rounds.MARCHINGS`.
     """
 
     def __init__(
@@ -100,7 +103,9 @@ class WavefrontHead:
         networks: HeadNetworks,
         transmittance: float,
         pool: ThreadPool,
+        marching: str = PER_RAY,
     ) -> None:
+        self._marching = marching
         self._spec, self._weights, self._networks = spec, weights, networks
         self._transmittance, self._pool = transmittance, pool
         bounds, side = (spec.bounds_min, spec.bounds_max), spec.march.occupancy_resolution
@@ -125,6 +130,8 @@ class WavefrontHead:
         opacity = np.zeros(camera.size**2, np.float32)
         samples = hit = 0
         pixels = self._region.pixels(pose, camera)
+        if self._marching == AUTHORS:
+            return self._render_in_rounds(frame, pose, camera, pixels)
         for start in range(0, len(pixels), RAYS_PER_CHUNK):
             chunk = pixels[start : start + RAYS_PER_CHUNK]
             origin, directions = rays.camera_rays(pose, camera, chunk, pool=self._pool)
@@ -135,8 +142,38 @@ class WavefrontHead:
             hit += int(np.count_nonzero(taken))
         return HeadImage(colour, opacity, samples, hit)
 
+    def _render_in_rounds(
+        self, frame: _Frame, pose: Float32, camera: Intrinsics, pixels: Int32
+    ) -> HeadImage:
+        """All rays at once, since how many go on decides how many samples each is given."""
+        spec, total = self._spec, camera.size**2
+        origin, directions = rays.camera_rays(pose, camera, pixels, pool=self._pool)
+        interval = box.box_interval(
+            origin, directions, *spec.entry_box, spec.march.min_near, pool=self._pool
+        )
+
+        def evaluate(samples: Samples) -> tuple[Float32, Float32]:
+            sigmas, geometry = self._density(frame, samples.positions)
+            return sigmas, self._colour(frame, directions, samples, geometry)
+
+        traced = trace_in_rounds(
+            origin,
+            directions,
+            interval,
+            self._occupancy,
+            spec.march,
+            evaluate,
+            total=total,
+            threshold=self._transmittance,
+            pool=self._pool,
+        )
+        colour, opacity = np.zeros((total, 3), np.float32), np.zeros(total, np.float32)
+        colour[pixels], opacity[pixels] = traced.colour, traced.opacity
+        hit = int(np.count_nonzero(traced.taken))
+        return HeadImage(colour, opacity, int(traced.taken.sum()), hit)
+
     def _prepare(self, condition: Condition) -> _Frame:
-        biases = self._networks.condition.run({"windows": condition.windows})
+        biases = self._networks.condition.run(condition.stage_inputs)
         spec, baked = self._spec, None
         if spec.displacement is not None:
             baked = displacement.bake_displacement(
@@ -157,7 +194,7 @@ class WavefrontHead:
         """Composite all rays; also how many samples each took."""
         spec, pool = self._spec, self._pool
         near, far = box.box_interval(
-            origin, directions, spec.bounds_min, spec.bounds_max, spec.march.min_near, pool=pool
+            origin, directions, *spec.entry_box, spec.march.min_near, pool=pool
         )
         per_ray = spec.colour_at == "ray"
         state = MarchState.start(len(directions))

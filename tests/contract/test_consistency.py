@@ -72,6 +72,8 @@ def march(**changes: Any) -> FieldSpec:
         (march(max_samples=0), "0 samples a ray"),
         (march(occupancy_resolution=0), "cells an axis is known, not 0"),
         (march(occupancy_resolution=2048), "not 2048"),
+        (march(box=((-9.0, -0.5, -0.5), (0.5, 0.5, 0.5))), "no part of the bounds"),
+        (march(box=((0.5, -0.5, -0.5), (0.5, 0.5, 0.5))), "no part of the bounds"),
     ],
 )
 def test_fields(field: FieldSpec, said: str) -> None:
@@ -91,10 +93,34 @@ def test_fields(field: FieldSpec, said: str) -> None:
         ({"deform": replace(TORSO.deform, outputs=3)}, "'torso_deform' is 10 → 3"),
         ({"colour": replace(TORSO.colour, inputs=1)}, "'torso_colour' is 1 → 4"),
         ({"grid": GridSpec("torso", 3, 2, TORSO_GRID.levels)}, "3 dimensions, read in 2"),
+        ({"shrink": 0.0}, "shrink 0.0"),
+        ({"frequency": -1.0}, "frequency -1.0"),
     ],
 )
 def test_torsos(changes: dict[str, Any], said: str) -> None:
     assert said in refusal(torso=replace(TORSO, **changes))
+
+
+def test_a_torso_with_a_code_for_the_head() -> None:
+    """The code takes the place of the head's four numbers, and the deformation is given it too."""
+    code = replace(TORSO, head_code=6)
+    stages = dict(small_manifest().stages)
+    with_stage = stages | {"torso_head": stages["torso_deform"]}
+    narrow, wide = TORSO.deform.inputs + 6, TORSO.colour.inputs - 4 + 6
+    found = refusal(torso=code, stages=with_stage)
+    assert f"needs {narrow} → 2" in found and f"needs {wide} → 4" in found
+    assert "no torso_head" in refusal(torso=code)
+    fitting = replace(
+        code,
+        deform=replace(TORSO.deform, inputs=narrow),
+        colour=replace(TORSO.colour, inputs=wide),
+    )
+    made = replace(small_manifest(), torso=fitting, stages=with_stage).to_bytes()
+    assert Manifest.from_bytes(made).torso == fitting
+
+
+def test_super_resolution_is_a_stage_like_any_other() -> None:
+    assert "no super_resolution" in refusal(super_resolution=True)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.exporters.authors.checkpoints import write_folders
 from tests.speech import spoken
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,8 @@ COMMANDS = [
 def folder(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: Path, tiny_engines: Path
 ) -> Path:
-    """``speech.wav``, ``speech.mp3``, ``checkpoints/`` and ``e/``, as the documents assume."""
+    """``speech.wav``, ``speech.mp3``, ``checkpoints/``, ``e/`` and what is imported, as the
+    documents assume."""
     import soundfile
 
     made = tmp_path_factory.mktemp("documents")
@@ -52,7 +54,26 @@ def folder(
     shutil.copytree(tiny_checkpoints, made / "checkpoints")
     shutil.copytree(tiny_engines, made / "e")
     (made / "benchmarks").symlink_to(ROOT / "benchmarks")
+    _published(made)
     return made
+
+
+def _published(root: Path) -> None:
+    """``theirs/`` as the published code lays it out, and ``hubert/``, with random numbers."""
+    folders = write_folders(root / "published")
+    run, theirs = folders.torso.parent, root / "theirs"
+    for place, path in {
+        "checkpoints/audio2motion_vae": folders.a2m,
+        "checkpoints/mead/lm_deformation": folders.lm_deform,
+        "checkpoints/motion2video_nerf/may_head": folders.head,
+        "checkpoints/motion2video_nerf/may_torso": folders.torso,
+        "data/binary/videos/may/trainval_dataset.npy": folders.dataset,
+        "deep_3drecon/BFM": folders.bfm,
+    }.items():
+        (theirs / place).parent.mkdir(parents=True, exist_ok=True)
+        path.rename(theirs / place)
+    folders.hubert.rename(root / "hubert")
+    run.rmdir()
 
 
 @pytest.mark.parametrize(("document", "command"), COMMANDS)

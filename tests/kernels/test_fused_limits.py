@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,26 @@ def test_fields_beyond_the_limits_are_named() -> None:
     assert unsupported(field, fused_scenes.TORSO) == []
     with pytest.raises(BadOption, match="wider than 256"):
         FusedField(wide, {})
+    box = dataclasses.replace(field.march, box=((-0.5,) * 3, (0.5,) * 3))
+    boxed = dataclasses.replace(field, march=box)
+    assert "a box that is not the bounds" in unsupported(boxed)[0]
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"span": "centres"}, "from centre to centre"),
+        ({"shrink": 0.8}, "positions are shrunk"),
+        ({"frequency": 1.0}, "another base"),
+        ({"offset": "clamped"}, "not bounded by tanh"),
+    ],
+)
+def test_published_torsos_are_left_to_the_wavefront_renderer(
+    changes: dict[str, Any], said: str
+) -> None:
+    torso = dataclasses.replace(fused_scenes.TORSO, **changes)
+    (problem,) = unsupported(fused_scenes.fields()["realtime"], torso)
+    assert "the torso is a published one" in problem and said in problem
 
 
 def changed(name: str, value: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:

@@ -52,7 +52,7 @@ def test_the_default_is_found_by_the_symbol() -> None:
     [
         ("points", "SYMBOL=MIN:OPT:MAX"),
         ("points=1:2", "SYMBOL=MIN:OPT:MAX"),
-        ("rows=1:2:3", "one of samples, latents, frames, points, pixels, found 'rows'"),
+        ("rows=1:2:3", "one of samples, latents, frames, points, pixels, side, found 'rows'"),
         ("points=0:2:3", "1 ≤ MIN ≤ OPT ≤ MAX, found 0:2:3"),
         ("points=3:2:4", "MIN ≤ OPT ≤ MAX, found 3:2:4"),
         ("points=1:9:4", "MIN ≤ OPT ≤ MAX, found 1:9:4"),

@@ -1,0 +1,109 @@
+"""The 68 landmarks of the Basel face model, as the user's own copy of it has them.
+
+Of the model nothing leaves this file but the rows of those 68 points: their mean position, and how
+they move with the 80 identity and 64 expression coefficients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...contract.errors import BadCheckpoint, MissingExtra
+from ...contract.landmarks import LANDMARKS
+
+MODEL_FILE = "BFM_model_front.mat"
+VERTICES_FILE = "index_mp468_from_mesh35709.npy"
+
+IDENTITY, EXPRESSION = 80, 64
+LARGEST = 1 << 30
+"""Bytes the model's file may have; the published one has 133 million."""
+
+IBUG_FROM_MEDIAPIPE = (
+    *(127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356),
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 75, 97, 2, 326, 305),
+    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
+    *(61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91),
+    *(78, 81, 13, 311, 308, 402, 14, 178),
+)
+"""Which of MediaPipe's 468 points stands for each of the 68, in the published pipeline."""
+
+
+@dataclass(frozen=True)
+class FaceModel:
+    """The face model at 68 points, in its own units of 10 cm.
+
+    Attributes:
+        mean: (204,) float64.
+        identity: (204, 80) float64.
+        expression: (204, 64) float64.
+    """
+
+    mean: NDArray[np.float64]
+    identity: NDArray[np.float64]
+    expression: NDArray[np.float64]
+
+    def landmarks(self, identity: NDArray[Any], expression: NDArray[Any]) -> NDArray[np.float64]:
+        """Landmarks of frames (F, 80), (F, 64) → (F, 204)."""
+        moved = identity @ self.identity.T + expression @ self.expression.T
+        made: NDArray[np.float64] = self.mean + moved
+        return made
+
+
+def load_face_model(folder: Path) -> FaceModel:
+    """Read the 68 points' rows from the face model's folder.
+
+    Raises:
+        BadCheckpoint: a file is missing or is not what it should be.
+        MissingExtra: SciPy is not installed.
+    """
+    try:
+        from scipy.io import loadmat
+    except ImportError:
+        raise MissingExtra("scipy", "export", "reading the face model") from None
+    path, vertices_path = folder / MODEL_FILE, folder / VERTICES_FILE
+    for file in (path, vertices_path):
+        if not file.is_file() or file.stat().st_size > LARGEST:
+            raise _refusal(file, "nothing there" if not file.is_file() else "a file too large")
+    try:
+        model = loadmat(path, variable_names=["meanshape", "idBase", "exBase"])
+        mean = _numbers(model, "meanshape").reshape(-1, 3)
+        identity = _numbers(model, "idBase").reshape(len(mean), 3, IDENTITY)
+        expression = _numbers(model, "exBase").reshape(len(mean), 3, EXPRESSION)
+        vertices = np.load(vertices_path, allow_pickle=False).reshape(-1).astype(np.int64)
+        chosen = vertices[list(IBUG_FROM_MEDIAPIPE)]
+    except Exception as error:  # SciPy and numpy raise whatever a damaged file provokes
+        raise _refusal(path, f"{type(error).__name__}: {error}"[:200]) from None
+    chosen = np.where(chosen < 0, 0, chosen)  # as published: points without a vertex take the first
+    if chosen.max() >= len(mean):
+        raise _refusal(vertices_path, f"vertex {chosen.max()} of {len(mean)}")
+    flat = 3 * LANDMARKS
+    return FaceModel(
+        (mean - mean.mean(axis=0))[chosen].reshape(flat),
+        identity[chosen].reshape(flat, IDENTITY),
+        expression[chosen].reshape(flat, EXPRESSION),
+    )
+
+
+def _numbers(model: dict[str, Any], name: str) -> NDArray[np.float64]:
+    value = model.get(name)
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+        raise ValueError(f"no array {name}")
+    numbers = value.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name} holds numbers that are not finite")
+    return numbers
+
+
+def _refusal(path: Path, found: str) -> BadCheckpoint:
+    return BadCheckpoint(
+        str(path),
+        expected=f"the face model that the published code uses: {MODEL_FILE} and {VERTICES_FILE}",
+        found=found,
+        remedy="name the folder deep_3drecon/BFM of the published code; the model itself is "
+        "licensed to you by the University of Basel",
+    )

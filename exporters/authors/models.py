@@ -1,0 +1,138 @@
+"""Settings of the published models → their dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ...contract.errors import BadCheckpoint
+from ...contract.landmarks import FLAT
+from ...reference.audio_to_motion import AudioToMotionConfig
+from ...reference.authors import COARSEST, PublishedDimensions, authors_audio_to_motion
+from ...reference.authors_torso import PublishedTorsoDimensions
+from .config import Settings
+
+MOTIONS = {64: "expression coefficients", 144: "identity and expression", FLAT: "landmarks"}
+"""Outputs of a published audio-to-motion model, by their number."""
+
+
+@dataclass(frozen=True)
+class PublishedField:
+    """The dimensions of one head with its torso.
+
+    Attributes:
+        individuals: rows of the tables of appearance codes.
+        smoothing: frames over which cameras are averaged at inference; 1 leaves them as filmed.
+    """
+
+    head: PublishedDimensions
+    torso: PublishedTorsoDimensions
+    individuals: int
+    smoothing: int = 7
+
+
+def audio_to_motion_config(tensors: Mapping[str, Tensor], where: str) -> AudioToMotionConfig:
+    """The configuration an audio-to-motion checkpoint shows by its tensors.
+
+    Its config.yaml tells little of it: the number of outputs and the width of the features are
+    written in the code that trained it.
+
+    Raises:
+        BadCheckpoint: the number of outputs is none that is published.
+    """
+    last = tensors.get("vae.decoder.out_proj.weight")
+    first = tensors.get("mel_encoder.0.weight")
+    motion = 0 if last is None or not last.ndim else last.shape[0]
+    if motion not in MOTIONS or first is None or first.ndim != 3:
+        known = ", ".join(f"{n} ({what})" for n, what in MOTIONS.items())
+        raise BadCheckpoint(
+            where,
+            expected=f"an audio-to-motion model with {known} outputs",
+            found=f"{motion} outputs" if motion else "no vae.decoder.out_proj.weight",
+            remedy="name the folder of an audio-to-motion model",
+        )
+    return authors_audio_to_motion(
+        motion,
+        mouth_amplitude="mouth_amp_embed" in tensors,
+        eye_amplitude="eye_amp_embed" in tensors,
+        features=first.shape[1],
+        pitch="pitch_embed.weight" in tensors,
+        flow=any(name.startswith("vae.prior_flow.") for name in tensors),
+    )
+
+
+def field_dimensions(settings: Settings, picture: int) -> PublishedField:
+    """The dimensions that a torso's settings call for.
+
+    Args:
+        picture: side of the pictures of the data set, pixels.
+
+    Raises:
+        BadCheckpoint: settings are missing, of a wrong type, or cannot be imported.
+    """
+    s = settings
+    s.only("cond_type", "idexp_lm3d_normalized", "others are not driven by landmarks")
+    s.only("nerf_keypoint_mode", "lm68", "others have more landmarks than our 68")
+    s.only("grid_type", "tiledgrid", "a hashed grid has another index")
+    s.only("grid_interpolation_type", "linear", "the kernels interpolate linearly")
+    s.only("with_att", True, "the window is weighed by attention")
+    s.only("cond_win_size", 1, "each frame of the window is encoded by itself")
+    s.only("bound", 1, "a larger one has several occupancy grids")
+    s.only("use_mp_pose", False, "poses come from the fitted face")
+    enlarged = s.get("with_sr", False)
+    cells = s.get("grid_size", 128)
+    steps = s.get("max_steps", 16)
+    if steps > cells:
+        s.refuse(f"max_steps {steps} is more than grid_size {cells}: steps would vary in length")
+    head = PublishedDimensions(
+        window=s.get("smo_win_size", 5),
+        code=s.get("cond_out_dim", 64) // 2 * 2,
+        blink=s.get("eye_blink_dim", 8) if s.get("add_eye_blink_cond", False) else 0,
+        individual=s.get("individual_embedding_dim", 4),
+        ambient=s.get("ambient_coord_dim", 3),
+        ambient_hidden=_hidden(s, "ambient", 128, 3),
+        density_hidden=_hidden(s, "sigma", 128, 3),
+        colour_hidden=_hidden(s, "color", 128, 2),
+        geometry=s.get("geo_feat_dim", 128),
+        finest=s.get("desired_resolution", 2048),
+        log2_size=s.get("log2_hashmap_size", 16),
+        occupancy=cells,
+        min_near=s.get("min_near", 0.05),
+        max_samples=steps,
+    )
+    if head.ambient not in (2, 3):
+        s.refuse(f"ambient_coord_dim is {head.ambient}; grids have 2 or 3 dimensions")
+    if head.window % 2 == 0:
+        s.refuse(f"smo_win_size is {head.window}; a window has a frame in its middle")
+    if not 3 <= head.log2_size <= 24 or not COARSEST <= head.finest <= 1 << 16:
+        s.refuse(f"a grid of 2^{head.log2_size} entries up to {head.finest} cells")
+    if not 1 <= cells <= 256 or not 0 <= head.blink <= head.code <= 1024 or steps < 1:
+        s.refuse(f"grid_size {cells}, eye_blink_dim {head.blink} or max_steps {steps}")
+    torso = PublishedTorsoDimensions(
+        super_resolution=enlarged,
+        head_aware=s.get("torso_head_aware", False),
+        individual=s.get("torso_individual_embedding_dim", 8),
+        shrink=s.get("torso_shrink", 0.8),
+        mask=cells,
+        size=picture // 2 if enlarged else picture,
+        camera_scale=s.get("camera_scale", 4.0),
+        camera_offset=s.vector("camera_offset", (0.0, 0.0, 0.0)),
+    )
+    individuals = s.get("individual_embedding_num", 13000)
+    smoothing = s.get("infer_smooth_camera_path_kernel_size", 7)
+    if not s.get("infer_smooth_camera_path", True):
+        smoothing = 1
+    if not 1 <= smoothing <= 1001:
+        s.refuse(f"infer_smooth_camera_path_kernel_size is {smoothing}")
+    s.check()
+    return PublishedField(head, torso, individuals, smoothing)
+
+
+def _hidden(s: Settings, name: str, width: int, layers: int) -> tuple[int, ...]:
+    count = s.get(f"num_layers_{name}", layers)
+    if not 2 <= count <= 8:
+        s.refuse(f"num_layers_{name} is {count}, not 2 to 8")
+        count = layers
+    return (s.get(f"hidden_dim_{name}", width),) * (count - 1)

@@ -1,0 +1,39 @@
+"""Head over torso over background at half the size, and a network that makes it twice as large."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...contract.data import Float32
+from ...contract.stages import ENLARGEMENT
+from ..backends.protocol import Runner
+from .wavefront import HeadImage
+
+
+def composited(head: HeadImage, torso: Float32, behind: NDArray[np.uint8]) -> Float32:
+    """Head over torso over background, unrounded: (N, 3) float32 in [0, 1].
+
+    Args:
+        torso: (N, 4) red, green, blue (not premultiplied) and alpha.
+        behind: (N, 3) uint8.
+    """
+    alpha = torso[:, 3:]
+    under = torso[:, :3] * alpha + (1 - alpha) * (behind.astype(np.float32) / np.float32(255))
+    made: Float32 = np.clip(head.colour + (1 - head.opacity[:, None]) * under, 0, 1)
+    return made
+
+
+def enlarge(network: Runner, picture: Float32) -> NDArray[np.uint8]:
+    """(S², 3) float32 → (2 S, 2 S, 3) uint8, rounded as every picture is.
+
+    Args:
+        network: the stage `SUPER_RESOLUTION`.
+    """
+    side = round(len(picture) ** 0.5)
+    planes = np.ascontiguousarray(picture.reshape(side, side, 3).transpose(2, 0, 1))[None]
+    large = network.run({"picture": planes})["enlarged"][0].transpose(1, 2, 0)
+    assert large.shape == (ENLARGEMENT * side, ENLARGEMENT * side, 3)
+    scaled = np.nan_to_num(large) * np.float32(255) + np.float32(0.5)
+    rounded: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    return rounded

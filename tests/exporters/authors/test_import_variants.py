@@ -1,0 +1,170 @@
+"""Other published models than the usual ones; everything about them that is refused or noted."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emogene.contract.errors import BadCheckpoint
+from emogene.exporters.authors.assemble import import_avatar
+from emogene.exporters.authors.dataset import load_dataset
+from emogene.exporters.exporting import compare_stages
+
+from .checkpoints import (
+    FEATURES,
+    PICTURE,
+    SETTINGS,
+    Folders,
+    dataset_fields,
+    torso_model,
+    write_dataset,
+    write_folders,
+    write_hubert,
+    write_run,
+)
+from .conftest import sources_of
+
+
+def altered(folders: Folders, tmp_path: Path, settings: Mapping[str, Any] | None = None) -> Folders:
+    """The same folders but for another torso."""
+    torso = tmp_path / "torso"
+    chosen = {**SETTINGS, **(settings or {})}
+    write_run(torso, torso_model(chosen), chosen)
+    return dataclasses.replace(folders, torso=torso)
+
+
+def test_without_super_resolution(folders: Folders, tmp_path: Path) -> None:
+    said: list[str] = []
+    other = altered(folders, tmp_path, {"with_sr": False, "smo_win_size": 5})
+    avatar = import_avatar(sources_of(other), said=said.append)
+    assert avatar.super_resolution is None and avatar.card.motion.eyes is None
+    assert avatar.torso.spec.mask_resolution == PICTURE
+    told = " ".join(said)
+    assert "hides the head from this torso in every second frame" in told
+    assert "eyes are 0 open" in told and "differ from their copy in the torso's" in told
+
+
+def test_head_and_torso_of_different_blink_widths(folders: Folders, tmp_path: Path) -> None:
+    """The head's own config.yaml says 8; the torso was trained with 2, and counts."""
+    said: list[str] = []
+    other = altered(folders, tmp_path, {"eye_blink_dim": 2})
+    avatar = import_avatar(sources_of(other), said=said.append)
+    assert avatar.head.config.condition == dataclasses.replace(
+        avatar.head.config.condition, blink=2
+    )
+    assert "eye_blink_dim is 8 here and 2 in the torso's config.yaml" in " ".join(said)
+    # With the other's config.yaml beside it, the torso does not load, and it is said why.
+    shutil.copy(folders.torso / "config.yaml", other.torso / "config.yaml")
+    with pytest.raises(BadCheckpoint, match="eye_blink_dim, which differ between published"):
+        import_avatar(sources_of(other))
+
+
+@pytest.mark.parametrize("motion, pitch", [(204, False), (144, True)])
+def test_other_audio_to_motion_models(tmp_path: Path, motion: int, pitch: bool) -> None:
+    said: list[str] = []
+    folders = write_folders(tmp_path, motion=motion, pitch=pitch)
+    avatar = import_avatar(sources_of(folders), said=said.append)
+    config = avatar.audio_to_motion.config
+    assert (config.motion, config.pitch) == (motion, pitch)
+    assert config.folding == ("scaled" if motion == 204 else "basis")
+    assert ("would refuse these 204" in " ".join(said)) == (motion == 204)
+    if not pitch:
+        (report,) = compare_stages(
+            avatar, ["audio_to_motion"], tmp_path, 1, "x", lambda *_: None, lambda _: None
+        )
+        assert report.relative_l2 < 1e-5
+        heard = torch.randn(1, 16, FEATURES)
+        bins = torch.ones(1, 16, dtype=torch.int32)
+        with torch.no_grad():
+            code = avatar.audio_to_motion.condition(heard, bins)
+            pairs = heard.view(1, 8, 2, FEATURES).mean(2).transpose(1, 2)
+            expected = avatar.audio_to_motion.mel_encoder(pairs)
+        torch.testing.assert_close(code, expected)
+
+
+def test_fields_of_the_data_set_that_are_missing_or_wrong_are_all_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    fields = dataset_fields()
+    write_dataset(path, {k: v for k, v in fields.items() if k not in ("exp", "eye_area_percent")})
+    with pytest.raises(BadCheckpoint) as caught:
+        load_dataset(path)
+    assert "no exp (expression coefficients" in caught.value.found
+    assert "no eye_area_percent (how far the eyes are open" in caught.value.found
+    wrong = {
+        "W": 64,
+        "id": np.full((40, 80), np.nan),
+        "bg_img": np.zeros((8, 8, 3), np.uint8),
+        "cy": 90.0,
+        "val_samples": [{"idx": 0}],
+    }
+    write_dataset(path, fields | wrong)
+    with pytest.raises(BadCheckpoint) as caught:
+        load_dataset(path)
+    for said in (
+        "pictures of 64.0 × 32.0",
+        "id is float64 (40, 80), not finite numbers ('N', 80)",
+        "bg_img is uint8 (8, 8, 3), not uint8 (32, 32, 3)",
+        "centre 112.0, 90.0",
+        "frame 0 of val_samples has no camera c2w",
+    ):
+        assert said in caught.value.found
+
+
+def test_translations_tell_how_they_were_stored(tmp_path: Path) -> None:
+    path, fields = tmp_path / "x.npy", dataset_fields()
+    write_dataset(path, fields)
+    assert load_dataset(path).depth == 0
+    write_dataset(path, fields | {"trans": fields["trans"] + np.float32([0, 0, 10])})
+    assert load_dataset(path).depth == 10
+    write_dataset(path, fields | {"trans": fields["trans"] + np.float32([0, 1, 0])})
+    with pytest.raises(BadCheckpoint, match="trans and c2w are of different fits"):
+        load_dataset(path)
+
+
+def test_face_model_that_is_missing_or_damaged(folders: Folders, tmp_path: Path) -> None:
+    other = dataclasses.replace(folders, bfm=tmp_path)
+    with pytest.raises(BadCheckpoint, match="licensed to you by the University of Basel"):
+        import_avatar(sources_of(other))
+    shutil.copytree(folders.bfm, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "BFM_model_front.mat").write_bytes(b"MATLAB")
+    with pytest.raises(BadCheckpoint, match=r"BFM_model_front\.mat"):
+        import_avatar(sources_of(other))
+
+
+def test_a_speech_encoder_of_another_width(folders: Folders, tmp_path: Path) -> None:
+    write_hubert(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"hidden_size": 32', '"hidden_size": 64'))
+    other = dataclasses.replace(folders, hubert=tmp_path)
+    with pytest.raises(BadCheckpoint, match="features of width 32, as --a2m takes them"):
+        import_avatar(sources_of(other))
+    config.write_text(config.read_text().replace('"layer"', '"group"'))
+    with pytest.raises(BadCheckpoint, match="feat_extract_norm 'group' instead of 'layer'"):
+        import_avatar(sources_of(other))
+
+
+def test_untrained_parts_are_noticed(folders: Folders, tmp_path: Path) -> None:
+    model = torso_model()
+    model["density_bitfield"].zero_(), model["density_grid_torso"].zero_()
+    write_run(tmp_path / "torso", model, SETTINGS)
+    emotions = torch.load(next(folders.lm_deform.glob("*.ckpt")), weights_only=False)
+    deform = emotions["state_dict"]["model"]
+    deform["emotion_embedding.weight"][0] = 0
+    write_run(tmp_path / "deform", deform, {})
+    said: list[str] = []
+    import_avatar(
+        sources_of(
+            dataclasses.replace(folders, torso=tmp_path / "torso", lm_deform=tmp_path / "deform")
+        ),
+        said=said.append,
+    )
+    told = " ".join(said)
+    assert "density_bitfield is empty" in told and "density_grid_torso is empty" in told
+    assert "the embedding of angry is zero" in told
