@@ -47,6 +47,7 @@ def _draw_frames(axes: Any, result: Mapping[str, Any]) -> None:
     )
     axes.axvline(DEADLINE_MS, color="#b23a48", linestyle=":", label="25 frames a second")
     axes.set_xscale("log")
+    axes.set_xlim(left=1.0)
     axes.set_yticks(places, labels, fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel("ms a picture, median; whisker: p99")
@@ -66,4 +67,4 @@ def _draw_stages(axes: Any, result: Mapping[str, Any]) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("processor ms a frame")
     axes.set_title("speech into an mp4 file")
-    axes.legend(fontsize=7, frameon=False, ncols=2)
+    axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.14))
