@@ -52,7 +52,7 @@ class DemoConfig:
     )
     sync: SyncTrainingConfig = field(default_factory=SyncTrainingConfig)
     vae: VaeTrainingConfig = field(
-        default_factory=lambda: VaeTrainingConfig(loop=LoopConfig(minutes=8))
+        default_factory=lambda: VaeTrainingConfig(loop=LoopConfig(minutes=18))
     )
     deformation: DeformationTrainingConfig = field(default_factory=DeformationTrainingConfig)
     footage: FootageConfig = field(default_factory=FootageConfig)
