@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,13 @@ def material(cache: Path) -> Material:
     return Material(LITTLE, cache)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Networks this small gain nothing from threads, and lose much where tests run side by side."""
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small gain nothing from threads, and lose much where tests run side by side.
+
+    Other parts' tests get theirs back: sums depend on the number of threads to the last bit.
+    """
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

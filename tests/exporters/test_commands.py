@@ -141,7 +141,7 @@ def test_inspect_shows_everything_that_matters(
         "fp32",
         "1e-05",
         "skin (3 levels × 2, read at displaced)",
-        "336 a sample, 560 a ray, 576 a torso pixel",
+        "336 a sample, 624 a ray, 576 a torso pixel",
         "160 (6.4 s)",
         "of 32³ cells occupied",
         "deform → blink → clamp → normalise → window",
@@ -163,7 +163,7 @@ def test_inspect_json_and_ignored_sections(
     assert call("inspect", folder, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ignored"] == ["hologram"] and found["poses"] == 160
-    assert found["multiply_adds"] == {"sample": 336, "ray": 560, "torso_pixel": 576}
+    assert found["multiply_adds"] == {"sample": 336, "ray": 624, "torso_pixel": 576}
     assert found["manifest"]["stages"]["hubert"]["error"]["lengths"] == [400, 6653, 16000]
     assert Manifest.from_bytes((folder / "manifest.json").read_bytes()).ignored == ("hologram",)
     assert call("inspect", folder) == 0

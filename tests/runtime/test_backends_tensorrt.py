@@ -309,7 +309,7 @@ def test_without_cuda_python(
 def test_an_avatar_speaks_with_engines(machine: Machine, directory: Path, speech: Any) -> None:
     """The whole way: the frames that ONNX Runtime gives, from engines for every stage."""
     short = speech[:12_800]
-    with emogene.open(directory, threads=1) as avatar:
+    with emogene.open(directory, threads=1, renderer="wavefront") as avatar:
         expected = [frame.image for frame in avatar.render(short, size=16)]
     add_engines(directory)
     with emogene.open(directory, threads=1, backend="tensorrt-rtx", strict=True) as avatar:

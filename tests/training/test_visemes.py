@@ -40,7 +40,8 @@ def test_length_is_the_frames_needed() -> None:
 def test_lips_close_between_open_vowels(lips: str) -> None:
     track = speech_parameters(word(SILENCE, "AA", lips, "AA", SILENCE), 0.6, fps=100.0)
     assert track[30, PRESS] > 1.5
-    assert track[18, PRESS] < 0.2 and track[42, PRESS] < 0.2
+    # Closures last 80 ms at least, so lips begin to close early in the vowel before.
+    assert track[16, PRESS] < 0.2 and track[44, PRESS] < 0.2
     assert track[30, JAW] < 0.2 * track[18, JAW]
 
 

@@ -107,7 +107,7 @@ def test_pictures_are_those_of_a_session(
     loaded: Loaded, tiny_engines: Path, speech: NDArray[np.float32]
 ) -> None:
     seen = list(module._performed(loaded, speech, SIZE, 5, 1, 1))
-    with emogene.open(tiny_engines, threads=1) as avatar:
+    with emogene.open(tiny_engines, threads=1, renderer="wavefront") as avatar:
         frames = list(avatar.render(speech, module.EMOTION, seed=5, size=SIZE))
     assert len(seen) == len(frames)
     assert all(
