@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +13,16 @@ from ..contract.errors import BadOption
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included unless `open_low`."""
+    """Finite numbers from `low` to `high`, both included unless `open_low`."""
 
     low: float
     high: float = float("inf")
     open_low: bool = False
 
     def holds(self, number: float) -> bool:
-        """Whether the number is inside; NaN never is."""
+        """Whether the number is inside; NaN and infinity never are."""
         above = number > self.low if self.open_low else number >= self.low
-        return above and number <= self.high
+        return above and number <= self.high and math.isfinite(number)
 
     def __str__(self) -> str:
         if self.high < float("inf"):

@@ -87,6 +87,7 @@ def test_a_file_that_says_nothing_changes_nothing(tmp_path: Path, text: str) -> 
         ("learning_rate: .nan", r"learning_rate: expected float, found nan"),
         ("loop: 3", r"loop: expected an object, found 3"),
         ("loop: {minutes: -1}", r"loop\.minutes: expected a number above 0, found -1"),
+        ("loop: {minutes: .inf}", r"loop\.minutes: expected float, found inf"),
         ("loop: {final_rate: 2}", r"loop\.final_rate: expected a number from 0 to 1, found 2"),
         ("jitter: -1e-3", r"jitter: expected a number of at least 0, found -0\.001"),
         ("loop: {minutes: null, steps: null}", r"loop: expected minutes, steps or both"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...contract.errors import Failure
+from ..fields.operations import single_thread
 from ..progress import Report
 from .recipe import CHAINS, DemoConfig, Workshop
 
@@ -75,6 +76,7 @@ def make(
     _run_side_by_side(workshop, todo, report)
 
 
+@single_thread()  # a chain has one core, whether or not the other runs beside it
 def _run_stages(workshop: Workshop, stages: Sequence[str], report: Report) -> None:
     for stage in stages:
         workshop.run(stage, lambda fraction, text, stage=stage: report(stage, fraction, text))
@@ -123,15 +125,16 @@ def _next(messages: Any, running: Mapping[str, BaseProcess]) -> _Message:
 
 @contextmanager
 def _stopped_at_the_end(running: Mapping[str, BaseProcess]) -> Iterator[None]:
-    with _interrupts_ignored():  # which children inherit: the parent alone answers to Ctrl-C
-        for process in running.values():
-            process.start()
     try:
+        with _interrupts_ignored():  # which children inherit: the parent alone answers to Ctrl-C
+            for process in running.values():
+                process.start()
         yield
     finally:
-        for process in running.values():
+        started = [process for process in running.values() if process.pid is not None]
+        for process in started:
             process.terminate()
-        for process in running.values():
+        for process in started:
             process.join()
 
 
@@ -152,9 +155,6 @@ def _chain(
 ) -> None:
     """A chain's process."""
     signal.signal(signal.SIGTERM, _stop)
-    import torch
-
-    torch.set_num_threads(1)  # the other chain has the other core
     said = dict.fromkeys(stages, -1.0)
 
     def report(stage: str, fraction: float, text: str) -> None:
