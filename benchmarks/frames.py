@@ -275,7 +275,7 @@ class Bench:
 def contenders() -> list[tuple[str, Quality]]:
     """All that is compared at one size: every way at one quality, the best at every quality."""
     available = instructions.available()
-    best = available[-1]
+    best = instructions.chosen()
     return [
         (WAVEFRONT, BALANCED),
         *((name, quality) for name in available for quality in (EXACT, BALANCED, FAST)),

@@ -83,7 +83,7 @@ def latency(
     console.print("frames …")
     bench = Bench(main, moments, size[0], count, peaks[count])
     compared = bench.measure(contenders(), budget, reference)
-    head = bench.head_ms(instructions.available()[-1], budget / 10)
+    head = bench.head_ms(instructions.chosen(), budget / 10)
     bench.close()
     console.print("sizes …")
     sizes = [
@@ -123,10 +123,10 @@ def measure_size(
     budget: float,
 ) -> list[FrameRow]:
     """The best instruction set, and AVX2 where that is another, at one size."""
-    names = instructions.available()
-    chosen = dict.fromkeys([names[-1], *(name for name in names if name == "avx2")])
+    best = instructions.chosen()
+    chosen = dict.fromkeys([best, *(name for name in instructions.available() if name == "avx2")])
     bench = Bench(loaded, moments, size, threads, peaks)
-    ways = [(name, BALANCED) for name in chosen] + [(names[-1], FAST)]
+    ways = [(name, BALANCED) for name in chosen] + [(best, FAST)]
     try:
         return bench.measure(ways, budget)
     finally:

@@ -81,7 +81,7 @@ fused
     unsupported(field, torso=None) -> why it does not take them, [] if it does
 instructions
     compiled(), available() -> names of instruction sets, from the plainest to the best
-    chosen(name=None) -> the one used: `name`, what EMOGENE_CPU says, or the best available
+    chosen(name=None) -> the one used: `name`, what EMOGENE_CPU says, or the fastest here
 
 The fused renderer (``cpp/fused``, its ABI in ``cpp/emogene_fused.h``) is written once over a class
 of vectors (``lanes_*.h``) and compiled for every instruction set. Only its marching has to agree

@@ -15,7 +15,7 @@ from ..contract.errors import BadOption, KernelLibraryMissing
 from .arrays import Vector
 from .threads import ThreadPool
 
-ABI = 2
+ABI = 3
 """``EMOGENE_KERNELS_ABI`` of the header this module was written for."""
 
 LIBRARY_VARIABLE = "EMOGENE_KERNELS_LIBRARY"

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define EMOGENE_KERNELS_ABI 2
+#define EMOGENE_KERNELS_ABI 3
 
 #if defined(__GNUC__)
 #define EMOGENE_API __attribute__((visibility("default")))

@@ -29,7 +29,7 @@ SETS = instructions.available()
 
 def test_instruction_sets_are_listed_and_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert instructions.compiled()[0] == "baseline" and "baseline" in SETS
-    assert instructions.chosen() == SETS[-1]
+    assert instructions.chosen() in SETS
     monkeypatch.setenv(instructions.VARIABLE, "baseline")
     assert instructions.chosen() == "baseline"
     scene = fused_scenes.scene("odd")
@@ -41,6 +41,18 @@ def test_instruction_sets_are_listed_and_chosen_by_name(monkeypatch: pytest.Monk
     monkeypatch.setenv(instructions.VARIABLE, "sse9")
     with pytest.raises(BadOption, match=r"EMOGENE_CPU: expected one of baseline.*found 'sse9'"):
         instructions.chosen()
+
+
+def test_the_fastest_is_taken_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(instructions.VARIABLE, raising=False)
+    processor = Path("/proc/cpuinfo")
+    if not processor.is_file():
+        pytest.skip("only Linux tells whose processor it is")
+    intel = "GenuineIntel" in processor.read_text(encoding="utf-8")
+    fastest = [name for name in SETS if not (intel and name == "avx512bf16")]
+    assert instructions.chosen() == fastest[-1]
+    if "avx512bf16" in SETS:
+        assert instructions.chosen("avx512bf16") == "avx512bf16"
 
 
 def test_an_instruction_set_this_processor_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
