@@ -1,7 +1,7 @@
 """A result's tables, for the terminal and for a document: ``python -m benchmarks.report``.
 
-    python -m benchmarks.report benchmarks/results/epyc_2core.json docs/performance.md
-    python -m benchmarks.report benchmarks/results/epyc_2core.json docs/pictures/performance.png
+    python -m benchmarks.report benchmarks/results/xeon_2core.json docs/performance.md
+    python -m benchmarks.report benchmarks/results/xeon_2core.json docs/pictures/performance.png
 
 rewrites the page's block between the two marks, or draws the picture, so that no number of a page
 is copied by hand.
