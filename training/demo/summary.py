@@ -49,8 +49,8 @@ def summarise(work: Path, config: DemoConfig) -> dict[str, Any]:
             spent = read_time(folder)
             stages[stage] = {
                 "planned_min": planned[stage],
-                "wall_min": round(spent["wall_s"] / 60, 2),
-                "cpu_min": round(spent["cpu_s"] / 60, 2),
+                "wall_min": round(spent["wall_s"] / 60, 4),
+                "cpu_min": round(spent["cpu_s"] / 60, 4),
                 "report": _report(folder / REPORT),
             }
     return {"stages": stages}
