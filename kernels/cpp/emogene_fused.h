@@ -15,7 +15,7 @@ extern "C" {
 EMOGENE_API const char* emogene_instructions_name(int32_t index);
 /* Whether this processor, and its operating system, can run it. */
 EMOGENE_API int32_t emogene_instructions_work(int32_t index);
-/* The one that renders fastest here. */
+/* The index of the one that renders fastest here. */
 EMOGENE_API int32_t emogene_instructions_best(void);
 
 /* ---- what is prepared once ------------------------------------------------------------------ */
