@@ -21,6 +21,8 @@ from ..contract.errors import BadInput, EmoGeneError, Failure, Unavailable
 from ..contract.units import SAMPLE_RATE
 from ..runtime import avatar as avatars
 from ..runtime.avatar import Avatar
+from ..runtime.backends.choice import AUTO
+from ..runtime.render.choice import AUTO as AUTO_RENDERER
 from ..runtime.session import Session
 from .structures import S16, TABLE, Held, OpenOptions, SessionOptions, Stats, Table
 
@@ -105,8 +107,8 @@ def _open(number: int, path: bytes | None, options: Any) -> int:
     _avatars[number] = avatars.open(
         None if path is None else os.fsdecode(path),
         threads=wanted.threads or None,
-        backend=_text(wanted.backend) or avatars.AUTO,
-        renderer=_text(wanted.renderer) or avatars.AUTO_RENDERER,
+        backend=_text(wanted.backend) or AUTO,
+        renderer=_text(wanted.renderer) or AUTO_RENDERER,
         strict=bool(wanted.strict),
     )
     return OK

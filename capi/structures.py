@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 I32, I64, U32, U64 = ctypes.c_int32, ctypes.c_int64, ctypes.c_uint32, ctypes.c_uint64
 F32, F64, TEXT, POINTER = ctypes.c_float, ctypes.c_double, ctypes.c_char_p, ctypes.c_void_p
@@ -76,7 +77,7 @@ class Held(ctypes.Structure):
     )
 
 
-def _function(*arguments: type) -> type[ctypes._CFuncPtr]:
+def _function(*arguments: Any) -> Any:
     # Every one answers a status and ends with the address of its message.
     return ctypes.CFUNCTYPE(I32, *arguments, POINTER)
 

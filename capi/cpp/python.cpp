@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <locale.h>
+#include <signal.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -136,6 +137,28 @@ class KeptLocale {
   std::string kept_;
 };
 
+// The process's answers to signals, put back at the end.
+class KeptSignals {
+ public:
+  KeptSignals() {
+    for (int signal = 1; signal < kSignals; ++signal)
+      known_[signal] = sigaction(signal, nullptr, &kept_[signal]) == 0;
+  }
+  ~KeptSignals() {
+    for (int signal = 1; signal < kSignals; ++signal) {
+      struct sigaction now;
+      if (known_[signal] && sigaction(signal, nullptr, &now) == 0 &&
+          now.sa_handler != kept_[signal].sa_handler)
+        sigaction(signal, &kept_[signal], nullptr);
+    }
+  }
+
+ private:
+  static constexpr int kSignals = 65;
+  struct sigaction kept_[kSignals];
+  bool known_[kSignals] = {};
+};
+
 void set_flag(const char *name) {
   if (int *flag = reinterpret_cast<int *>(dlsym(api.library, name))) *flag = 1;
 }
@@ -198,12 +221,17 @@ emogene_status initialize(const Environment &environment) {
                   "the host is linked with another Python; install the package for that one",
                   EMOGENE_UNAVAILABLE);
   const KeptLocale locale;
+  const KeptSignals signals;
   std::string why;
   const bool newer = dlsym(api.library, "PyInitConfig_Create") != nullptr;
   if (!(newer ? initialize_with_config(environment.python, why)
               : initialize_with_flags(environment.python, why)))
     return refuse("Python " + environment.version, "to start", why,
                   "check that " + environment.python + " starts", EMOGENE_UNAVAILABLE);
+  // Its first import sets a handler for SIGINT even where Python was told to set none; now it cannot
+  // come later, when nobody puts the host's back.
+  if (void *module = api.ImportModule("_signal")) api.DecRef(module);
+  api.Clear();
   api.SaveThread();
   return EMOGENE_OK;
 }

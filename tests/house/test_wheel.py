@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = tuple(
-    "contract kernels runtime reference training evaluation exporters capi".split()
+PARTS = (
+    *("contract", "kernels", "runtime", "capi"),
+    *("reference", "training", "evaluation", "exporters"),
 )
 
 
