@@ -49,7 +49,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         compiler = os.environ.get("CC", "cc") if is_c else os.environ.get("CXX", "c++")
         standard = "-std=c99" if is_c else "-std=c++17"
         asked = "--cflags --libs" if linked else "--cflags"
-        program = folder / "-".join([source.stem, *(f.strip("-") for f in flags)])
+        program = folder / "".join([source.stem, *(f for f in flags if f.startswith("-std"))])
         command = (
             f"{compiler} {standard} -O1 -Wall -Wextra -Wpedantic -Werror {' '.join(flags)} "
             f"{source} -o {program} $(emogene-config {asked}) -pthread -ldl"

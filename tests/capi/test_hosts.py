@@ -69,6 +69,11 @@ def test_a_host_that_loads_the_library_local(build, run, tiny_engines):
     assert run(program, LIBRARY, tiny_engines) == "10 frames\n"
 
 
+@pytest.mark.parametrize("standard", ["-std=c++17", "-std=c++20"])
+def test_the_wrapper(build, run, tiny_engines, standard):
+    assert run(build(HOSTS / "wrapper.cpp", standard), tiny_engines) == "all hold\n"
+
+
 def test_eight_threads_with_a_session_each(build, run, tiny_engines):
     assert run(build(HOSTS / "threads.cpp"), tiny_engines) == "8 of 8 the same\n"
 
