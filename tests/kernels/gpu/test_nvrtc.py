@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from emogene.contract.cubins import KernelResources
 from emogene.contract.errors import Failure, MissingExtra, Unavailable
 from emogene.kernels.gpu import nvrtc, sources
 from emogene.kernels.gpu.cubin_cache import CubinCache
-from emogene.kernels.gpu.resources import KernelResources, parse_resources
+from emogene.kernels.gpu.resources import parse_resources
 from emogene.kernels.gpu.sources import Unit
 
 from ...runtime.cubin_file import read_cubin
