@@ -1,7 +1,7 @@
 """``python -m benchmarks.gpu [-o RESULT.json]``: prove and measure the CUDA kernels on this GPU.
 
 One command from a source tree, in less than eight minutes, without downloads: it needs numpy,
-PyTorch (the reference) and a driver library (``cuda-python``), and NVRTC. Where the compiled kernels
+PyTorch (the reference), a driver library (``cuda-python``), and NVRTC. Where the compiled kernels
 are not there, the NumPy reference takes their place. Without a GPU it says so in one line and ends
 with exit code 3; with code 1 if a kernel is wrong.
 """

@@ -31,8 +31,8 @@ from emogene.reference.torso_field import TorsoField
 SCENES = ("realtime", "authors")
 
 STEPS = 4.8
-"""After which no light comes through the head. A ray that meets it then takes 6.2 samples: 0.75 M in
-512² pixels, 46 % of which the head fills."""
+"""After which no light comes through the head. A ray that meets it then takes about 6.2 samples:
+0.75 M in 512² pixels, 46 % of which the head fills."""
 
 SEEN = 0.46
 """Share of the picture that the head fills."""
