@@ -115,6 +115,11 @@ class FusedField:
         if not self._handle:
             raise Failure("fused renderer", expected="memory for the field", found="none")
 
+    @property
+    def name(self) -> str:
+        """What statistics call it."""
+        return f"fused ({self.instruction_set})"
+
     def render(
         self,
         inputs: FrameInputs,

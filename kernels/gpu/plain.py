@@ -122,7 +122,7 @@ class PlainField:
     @property
     def name(self) -> str:
         """What statistics call it."""
-        return f"{PLAIN} on {self.gpu.facts.architecture}"
+        return f"gpu ({PLAIN}, {self.gpu.facts.architecture})"
 
     def render(
         self,

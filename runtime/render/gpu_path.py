@@ -36,6 +36,9 @@ class GpuPath:
     architecture: str = ""
 
 
+NO_GPU = GpuPath(False, "no GPU was looked for")
+
+
 def find_gpu_path(driver: Driver, cubins: frozenset[str] = frozenset()) -> GpuPath:
     """Look for a GPU that is new enough, a library to reach it, and code for it.
 

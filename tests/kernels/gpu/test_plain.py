@@ -182,7 +182,7 @@ def test_memory_of_a_few_sizes_is_kept(opened: Opened) -> None:
 def test_by_pycuda_without_graphs(opened: Opened) -> None:
     scene = fused_scenes.scene("realtime")
     field = opened(scene)
-    assert field.name == "plain on sm_86"
+    assert field.name == "gpu (plain, sm_86)"
     wanted = ReferenceField(scene.field, scene.weights, scene.torso).render(
         scene.inputs, scene.background
     )
