@@ -38,6 +38,7 @@ from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
 from .session import Session, SessionParts
 from .speech.networks import SpeechNetworks
+from .speech.speed import HearingSpeed
 
 MAX_SIZE = 4096
 """Largest side of a picture, pixels."""
@@ -125,6 +126,11 @@ class Avatar:
         strict: bool = False,
     ) -> None:
         self._loaded, self._threads, self._marching = loaded, threads, marching
+        runners = loaded.runners
+        self._speech = SpeechNetworks(
+            runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], loaded.manifest.latent_width
+        )
+        self._hearing = HearingSpeed(self._speech)
         try:
             self._renderer_choice, self._fused = prepare_field(
                 renderer, loaded, marching, strict=strict
@@ -202,16 +208,16 @@ class Avatar:
             BadAudio: no audio has that sample rate.
             BadOption: one of them is out of range.
             SessionMisuse: the avatar is closed.
+            Unavailable: this machine does not hear fast enough for the profile.
         """
         profile = find_profile(profile)
+        self._hearing.check(profile)
         seed = checked_seed(seed)
         renderer = self.renderer(size, profile.quality if quality is None else quality)
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
         track = build_idle_track(weights[POSES], manifest.idle, idle, seed)
         parts = SessionParts(
-            speech=SpeechNetworks(
-                runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], manifest.latent_width
-            ),
+            speech=self._speech,
             motion=MotionPipeline(manifest.motion, weights, runners[stages.DEFORMATION], seed),
             walk=PoseWalk(weights[POSES], track),
             idle_track=track,
