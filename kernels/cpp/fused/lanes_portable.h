@@ -47,9 +47,12 @@ struct CommonLanes : VectorTypes<N> {
     EMOGENE_LANES F to_float(I v) { return __builtin_convertvector(v, F); }
     EMOGENE_LANES I truncate(F v) { return __builtin_convertvector(v, I); }
 
-    // bytes[index[i]] for every lane. Scalar loads: they read nothing beside the bytes asked for,
-    // and gather instructions are not quicker where it matters.
-    EMOGENE_LANES I gather(const uint8_t* bytes, I index) {
+    // Whether there are instructions that load from as many places as there are lanes. Whether they
+    // are also quick is another matter (`gathers_pay`).
+    static constexpr bool kGathers = false;
+
+    // bytes[index[i]] for every lane, by scalar loads.
+    EMOGENE_LANES I pick(const uint8_t* bytes, I index) {
         int32_t at[N], out[N];
         store(at, index);
         for (int i = 0; i < N; ++i) out[i] = bytes[at[i]];

@@ -20,6 +20,15 @@ struct Found {
     typename S::M lanes;
 };
 
+// bytes[index] of every lane.
+template <class S>
+EMOGENE_HD typename S::I bytes_at(const HeadModel& head, const uint8_t* bytes,
+                                  typename S::I index) {
+    if constexpr (S::kGathers)
+        if (head.gathers) return S::gather(bytes, index);
+    return S::pick(bytes, index);
+}
+
 template <class S>
 struct Axis {
     typename S::I cell;
@@ -76,7 +85,7 @@ inline Found<S> next_samples(const HeadModel& head, Vec3 o, Packet<S>& ray, type
         const I cy = Axis<S>::of(y, g.low.y, g.cells_per_unit.y, g.resolution).cell;
         const I cz = Axis<S>::of(z, g.low.z, g.cells_per_unit.z, g.resolution).cell;
         const I index = (cz * g.resolution + cy) * g.resolution + cx;
-        const I bit = (S::gather(g.bits, index >> 3) >> (index & 7)) & 1;
+        const I bit = (bytes_at<S>(head, g.bits, index >> 3) >> (index & 7)) & 1;
         const M hit = M(need & S::equal(bit, S::set(1)));
         found.x = S::select(hit, x, found.x);
         found.y = S::select(hit, y, found.y);
@@ -87,8 +96,8 @@ inline Found<S> next_samples(const HeadModel& head, Vec3 o, Packet<S>& ray, type
         ray.k = S::select(need, next, ray.k);
         need = M(need & ~hit);
         if (S::bits(need) == 0) break;
-        const I reach =
-            S::gather(g.distance, ((cz >> 2) * g.blocks + (cy >> 2)) * g.blocks + (cx >> 2));
+        const I reach = bytes_at<S>(
+            head, g.distance, ((cz >> 2) * g.blocks + (cy >> 2)) * g.blocks + (cx >> 2));
         const M leap = M(need & S::less(S::set(kLeastReach - 1), reach));
         if (S::bits(leap) == 0) continue;
         if (!leapt) {

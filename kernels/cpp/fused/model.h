@@ -49,6 +49,7 @@ struct PackedLevel {
     uint32_t size;
     Wrap wrap;
     bool pairs;             // two neighbours along x are one load
+    bool gathered;          // of `halves`, by instructions that load from many places
     uint64_t reciprocal;
     // One entry longer than `size`: the first again. In half precision where that loses nothing and
     // the processor widens it as it loads: half the memory to fetch. One of them is NULL.
@@ -89,6 +90,7 @@ struct HeadModel {
     OccupancyGrid occupancy;
     float step, phase, min_near;
     int32_t max_samples;
+    bool gathers;                       // bytes of the occupancy by gathers
     // Boxes of occupied cells that are not enclosed, by their lower corners, and their sides.
     int64_t boxes;
     const float* box_low;               // (boxes, 3)
@@ -145,6 +147,7 @@ struct Instructions {
     const char* name;
     int32_t lanes, neurons;     // floats of a vector; neurons of a block of packed weights
     bool bfloat16, halves;      // networks in bfloat16; tables in half precision
+    bool gathers;               // it has code for gathers
     int64_t (*scratch)(const Model&);                               // floats a thread needs
     void (*bake)(const Model&, const Frame&, int64_t begin, int64_t end);   // vectors of nodes
     void (*tile)(const Model&, const Frame&, int32_t tile, float* scratch, TileCounts*);

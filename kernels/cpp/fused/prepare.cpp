@@ -126,7 +126,11 @@ void pack_levels(emogene_fused& f, const emogene_read_grid& from, PackedGrid& gr
         to.pairs = grid.features == 2 && level.strides[0] == 1 && largest < 4294967295.0;
         const size_t count = level.size * width;
         const float* source = from.table + level.first * width;
-        if (to.pairs && f.run->halves && pack_halves(f, source, count, to)) continue;
+        if (to.pairs && f.run->halves && pack_halves(f, source, count, to)) {
+            // A gather's indices are signed.
+            to.gathered = f.model.head.gathers && largest < 2147483647.0;
+            continue;
+        }
         Memory<float> entries = zeroed<float>(count + width);
         std::memcpy(entries.get(), source, count * sizeof(float));
         std::memcpy(entries.get() + count, entries.get(), width * sizeof(float));
@@ -222,6 +226,7 @@ int32_t grid_width(const PackedGrid& grid) { return grid.features * grid.levels;
 
 void pack_head(emogene_fused& f, const emogene_head& from) {
     HeadModel& head = f.model.head;
+    head.gathers = f.run->gathers && gathers_pay();
     head.low = load(from.box.low);
     head.high = load(from.box.high);
     head.per_unit = cells_per_unit(from.box, 1);
