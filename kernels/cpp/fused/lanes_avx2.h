@@ -29,7 +29,7 @@ struct LaneOrders {
 constexpr LaneOrders kOrders;
 
 struct Avx2 : WideMaskLanes<8> {
-    static constexpr int kNeurons = 4;
+    static constexpr int kNeurons = 4, kWidest = 4;
     static constexpr bool kBfloat16 = false, kHalves = true;
 
     EMOGENE_LANES I set(int32_t x) { return (I)_mm256_set1_epi32(x); }

@@ -9,7 +9,7 @@ namespace emogene {
 namespace {
 
 struct Avx512 : CommonLanes<16> {
-    static constexpr int kNeurons = 8;
+    static constexpr int kNeurons = 8, kWidest = 9;
     static constexpr bool kBfloat16 = false, kHalves = true, kGathers = true;
     using M = __mmask16;
 

@@ -77,7 +77,7 @@ struct WideMaskLanes : CommonLanes<N> {
 };
 
 struct Portable : WideMaskLanes<4> {
-    static constexpr int kNeurons = 4;
+    static constexpr int kNeurons = 4, kWidest = 4;   // of a block, and of a layer's last one
     static constexpr bool kBfloat16 = false, kHalves = false;
 
     EMOGENE_LANES M first(int n) { return (M)((I){0, 1, 2, 3} < set(int32_t(n))); }

@@ -28,10 +28,12 @@ constexpr int kMostLevels = 32;
 constexpr int kMostWidth = 256;       // of any network's layer
 constexpr int32_t kLastLattice = 1 << 18;  // no checked field has more steps across its bounds
 
-// One linear layer: blocks of `neurons` outputs, within a block input after input.
+// One linear layer: blocks of outputs, within a block input after input.
 struct PackedLayer {
     int32_t inputs, outputs;   // as the network has them
-    const float* weights;      // [block][input][neuron]
+    // [block][input][neuron]. Blocks have `Instructions::neurons`, but the last, which has what
+    // remains, at most `widest`.
+    const float* weights;
     const uint32_t* pairs;     // [block][input / 2][neuron], bfloat16 of two inputs; or NULL
     const float* bias;         // padded to blocks; NULL for the first layer, whose bias is a frame's
 };
@@ -145,7 +147,7 @@ struct TileCounts {
 // One implementation for one instruction set.
 struct Instructions {
     const char* name;
-    int32_t lanes, neurons;     // floats of a vector; neurons of a block of packed weights
+    int32_t lanes, neurons, widest;   // floats of a vector; neurons of a block, of the last one
     bool bfloat16, halves;      // networks in bfloat16; tables in half precision
     bool gathers;               // it has code for gathers
     int64_t (*scratch)(const Model&);                               // floats a thread needs

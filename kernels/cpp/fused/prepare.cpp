@@ -55,11 +55,14 @@ PackedLayer packed_layer(emogene_fused& f, int32_t inputs, int32_t outputs, cons
         layer.pairs = packed.get();
         f.words.push_back(std::move(packed));
     } else {
-        Memory<float> packed = zeroed<float>(blocks * n * inputs);
+        Memory<float> packed = zeroed<float>(static_cast<size_t>(outputs) * inputs);
         float* to = packed.get();
-        for (size_t b = 0; b < blocks; ++b)
+        for (int32_t first = 0, width; first < outputs; first += width) {
+            const int32_t remain = outputs - first;
+            width = remain > f.run->widest ? n : remain;
             for (int32_t k = 0; k < inputs; ++k)
-                for (int32_t j = 0; j < n; ++j) *to++ = weight(b * n + j, k);
+                for (int32_t j = 0; j < width; ++j) *to++ = weight(first + j, k);
+        }
         layer.weights = packed.get();
         f.floats.push_back(std::move(packed));
     }

@@ -138,8 +138,8 @@ void list_samples(const Model& model, const Frame& frame, int32_t tile, float* m
 
 template <class S>
 constexpr Instructions instructions(const char* name) {
-    return {name,           S::kWidth,     S::kNeurons,    S::kBfloat16,  S::kHalves,
-            S::kGathers,    scratch_floats<S>, bake_nodes<S>, render_tile<S>, list_samples<S>};
+    return {name, S::kWidth, S::kNeurons, S::kWidest, S::kBfloat16, S::kHalves, S::kGathers,
+            scratch_floats<S>, bake_nodes<S>, render_tile<S>, list_samples<S>};
 }
 
 }  // namespace
