@@ -245,7 +245,7 @@ class Bench:
             self._threads,
             time,
             counts.samples / max(1.0, counts.rays),
-            floor_ms(work, name, self._peaks),
+            floor_ms(work, name, self._peaks, quality.coarse),
             compared,
         )
 

@@ -2,7 +2,7 @@
 
 Every choice is trained on the same film with the same rays for the same CPU time into a folder of
 its own below OUT; those that are there already are not trained again. Then all are rendered in
-turns by the fused renderer, and time against PSNR on held-out frames is written as ``choices.json``,
+turns by the fused renderer; time against PSNR on held-out frames is written as ``choices.json``,
 ``choices.png`` and a Markdown table. FILM is the ``film`` folder of a demo (``emogene-train demo
 --stage film``). Needs ``emogene[train]``.
 """

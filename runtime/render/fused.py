@@ -70,6 +70,7 @@ class FusedRenderer:
             self._behind,
             transmittance=self.quality.transmittance,
             torso_transmittance=self.quality.torso_transmittance,
+            coarse=self.quality.coarse,
             pool=self._pool,
         )
         assert made.image is not None  # there is a background

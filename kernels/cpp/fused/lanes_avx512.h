@@ -10,7 +10,8 @@ namespace {
 
 struct Avx512 : CommonLanes<16> {
     static constexpr int kNeurons = 8, kWidest = 9;
-    static constexpr bool kBfloat16 = false, kHalves = true, kGathers = true;
+    static constexpr Products kProducts = Products::kFloats;
+    static constexpr bool kHalves = true, kGathers = true;
     using M = __mmask16;
 
     EMOGENE_LANES I set(int32_t x) { return (I)_mm512_set1_epi32(x); }
@@ -83,7 +84,8 @@ struct Avx512 : CommonLanes<16> {
 
 struct Avx512Bf16 : Avx512 {
     // Used where AMD made the processor, whose gathers are slow.
-    static constexpr bool kBfloat16 = true, kGathers = false;
+    static constexpr Products kProducts = Products::kPairs;
+    static constexpr bool kGathers = false;
 
     // Lane i holds bfloat16 of low[i] in its lower and of high[i] in its upper half.
     EMOGENE_LANES I pair(F low, F high) {

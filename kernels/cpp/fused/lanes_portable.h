@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "products.h"
+
 #define EMOGENE_LANES static inline __attribute__((always_inline))
 
 namespace emogene {
@@ -78,7 +80,8 @@ struct WideMaskLanes : CommonLanes<N> {
 
 struct Portable : WideMaskLanes<4> {
     static constexpr int kNeurons = 4, kWidest = 4;   // of a block, and of a layer's last one
-    static constexpr bool kBfloat16 = false, kHalves = false;
+    static constexpr Products kProducts = Products::kFloats;
+    static constexpr bool kHalves = false;
 
     EMOGENE_LANES M first(int n) { return (M)((I){0, 1, 2, 3} < set(int32_t(n))); }
     EMOGENE_LANES M from_bits(uint32_t b) {

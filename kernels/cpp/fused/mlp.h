@@ -11,8 +11,16 @@ namespace {
 template <class S>
 constexpr int kPanel = 3 * S::kWidth;
 
+// Networks on one instruction set: what they need beside inputs and outputs, what a thread does
+// before and after it uses them, and all panels of `count` samples.
 template <class S>
-struct MlpWork {
+struct Perceptron;
+
+template <class S>
+using MlpWork = typename Perceptron<S>::Work;
+
+template <class S>
+struct PanelWork {
     // Two buffers of a layer's outputs, and one of packed inputs.
     alignas(64) float rows[2][kMostWidth * kPanelMost];
     alignas(64) int32_t pairs[kMostWidth / 2 * kPanelMost];
@@ -25,8 +33,7 @@ struct Block {
 
     EMOGENE_HD void start(const float* bias) {
 #pragma GCC unroll 9
-        for (int j = 0; j < N; ++j)
-            a[j] = b[j] = c[j] = bias != nullptr ? S::set(bias[j]) : S::set(0.0f);
+        for (int j = 0; j < N; ++j) a[j] = b[j] = c[j] = S::set(bias[j]);
     }
 
     EMOGENE_HD void rectify() {
@@ -64,7 +71,7 @@ EMOGENE_HD void block(const PackedLayer& layer, const float* bias, int first, Pa
     constexpr int W = S::kWidth;
     const float *weight = layer.weights + first * layer.inputs, *x = rows.in;
     Block<S, N> sums;
-    sums.start(bias != nullptr ? bias + first : nullptr);
+    sums.start(bias + first);
     for (int k = 0; k < layer.inputs; ++k, x += rows.in_stride, weight += N) {
         const typename S::F x0 = S::load(x), x1 = S::load(x + W), x2 = S::load(x + 2 * W);
 #pragma GCC unroll 9
@@ -99,11 +106,11 @@ __attribute__((noinline)) void layer(const PackedLayer& layer, const float* bias
     last_block<S, S::kWidest, Rectify>(layer, bias, first, rows);
 }
 
-template <class S, bool = S::kBfloat16>
+template <class S, Products = S::kProducts>
 struct Network {
     // One panel: rows `in` of the network's inputs, `out` of its outputs and up to a block more.
     static void run(const PackedMlp& mlp, const float* first_bias, const float* in, int in_stride,
-                    float* out, int out_stride, MlpWork<S>& work) {
+                    float* out, int out_stride, PanelWork<S>& work) {
         const int last = mlp.layers - 1;
         for (int i = 0; i < last; ++i) {
             float* to = work.rows[i & 1];
@@ -127,7 +134,7 @@ __attribute__((noinline)) void paired_layer(const PackedLayer& layer, const floa
     const int pairs = (layer.inputs + 1) / 2;
     for (int first = 0; first < layer.outputs; first += N) {
         Block<S, N> sums;
-        sums.start(bias != nullptr ? bias + first : nullptr);
+        sums.start(bias + first);
         const int32_t* x = in;
         for (int k = 0; k < pairs; ++k, x += kPanel<S>, weight += N) {
             const typename S::I x0 = S::load(x), x1 = S::load(x + W), x2 = S::load(x + 2 * W);
@@ -155,9 +162,9 @@ __attribute__((noinline)) void paired_layer(const PackedLayer& layer, const floa
 }
 
 template <class S>
-struct Network<S, true> {
+struct Network<S, Products::kPairs> {
     static void run(const PackedMlp& mlp, const float* first_bias, const float* in, int in_stride,
-                    float* out, int out_stride, MlpWork<S>& work) {
+                    float* out, int out_stride, PanelWork<S>& work) {
         const int inputs = mlp.layer[0].inputs, last = mlp.layers - 1;
         for (int k = 0; k < inputs; k += 2) {
             const float* low = in + k * in_stride;
@@ -178,12 +185,25 @@ struct Network<S, true> {
     }
 };
 
-// All panels of `count` samples; rows must have room up to the next whole panel.
+template <class S>
+struct Perceptron {
+    using Work = PanelWork<S>;
+
+    static void begin(Work&, bool) {}
+    static void end() {}
+
+    static void run(const PackedMlp& mlp, const float* first_bias, const float* in, int in_stride,
+                    int count, float* out, int out_stride, Work& work) {
+        for (int at = 0; at < count; at += kPanel<S>)
+            Network<S>::run(mlp, first_bias, in + at, in_stride, out + at, out_stride, work);
+    }
+};
+
+// Rows must have room up to the next whole panel.
 template <class S>
 void run_network(const PackedMlp& mlp, const float* first_bias, const float* in, int in_stride,
                  int count, float* out, int out_stride, MlpWork<S>& work) {
-    for (int at = 0; at < count; at += kPanel<S>)
-        Network<S>::run(mlp, first_bias, in + at, in_stride, out + at, out_stride, work);
+    Perceptron<S>::run(mlp, first_bias, in, in_stride, count, out, out_stride, work);
 }
 
 }  // namespace
