@@ -70,12 +70,10 @@ def markdown(rows: Sequence[SpeechRow], seen: EndToEnd) -> str:
         f"| {r.fp32.median / r.int8.median:.2f}× |"
         for r in rows
     ]
-    lines += [
-        "",
-        f"Over {seen.frames} frames at {seen.size}² landmarks move by {seen.landmark_px_mean:.2f} px on "
-        f"average and {seen.landmark_px_max:.2f} px at most; pictures agree to {seen.psnr_db_mean:.1f} "
-        f"dB, the worst to {seen.psnr_db_min:.1f} dB.",
-    ]
+    moved = f"{seen.landmark_px_mean:.2f} px on average and {seen.landmark_px_max:.2f} px at most"
+    agree = f"{seen.psnr_db_mean:.1f} dB, the worst to {seen.psnr_db_min:.1f} dB"
+    said = f"{seen.frames} frames at {seen.size}²: landmarks move by {moved}; pictures agree to"
+    lines += ["", f"{said} {agree}."]
     return "\n".join(lines)
 
 
