@@ -75,7 +75,7 @@ class CountingField:
 
     def __init__(self, field: FusedField) -> None:
         self._field = field
-        self.instruction_set = field.instruction_set
+        self.name = field.name
         self.inputs: list[FrameInputs] = []
         self.made: list[FusedImage] = []
 

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
+from .cubins import CUBINS
 from .errors import BadEngineDirectory, BadOutput
 from .manifest import (
     MANIFEST_FILE,
@@ -30,7 +31,7 @@ BESIDE_THE_MANIFEST = (
     REPORTS_FOLDER,
     "stages",
     "engines",
-    "cubins",
+    CUBINS,
     "LICENSE-NOTES.md",
 )
 """What may stand in an engine directory itself; anything else there is somebody's own."""
