@@ -8,6 +8,7 @@ pytest.importorskip("torch")
 
 from benchmarks.head_training import ChoiceRow, choices, markdown
 from benchmarks.timing import Timing
+
 from emogene.kernels.fused import unsupported
 
 
