@@ -29,9 +29,10 @@ from .profiles import OFFLINE, Profile, find_profile
 from .render.background import resized
 from .render.choice import AUTO as AUTO_RENDERER
 from .render.choice import FUSED, RendererChoice, checked_renderer, choose_renderer
-from .render.fused import FusedRenderer
+from .render.fused import FusedHead, FusedRenderer
+from .render.head import Head
 from .render.quality import Quality, find_quality
-from .render.renderer import Renderer, WavefrontRenderer
+from .render.renderer import LayeredRenderer, Renderer
 from .render.rounds import PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
@@ -135,7 +136,7 @@ class Avatar:
             raise
         self._pool = ThreadPool(threads)
         self._renderers: OrderedDict[tuple[int, Quality], Renderer] = OrderedDict()
-        self._heads: OrderedDict[float, WavefrontHead] = OrderedDict()
+        self._heads: OrderedDict[float, Head] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -326,12 +327,13 @@ class Avatar:
         if self._renderer_choice.used != FUSED:
             return None
         manifest = self.manifest
-        return FusedField(manifest.field, self._loaded.weights, manifest.torso)
+        torso = None if self._renderer_choice.beside else manifest.torso
+        return FusedField(manifest.field, self._loaded.weights, torso)
 
     def _build_renderer(self, size: int, quality: Quality) -> Renderer:
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
         camera = manifest.camera.scaled(size)
-        if self._fused is not None:
+        if self._fused is not None and not self._renderer_choice.beside:
             return FusedRenderer(
                 self._fused,
                 runners[stages.CONDITION],
@@ -342,19 +344,7 @@ class Avatar:
                 self._pool,
             )
         transmittance = quality.transmittance
-        networks = HeadNetworks(
-            condition=runners[stages.CONDITION],
-            density=runners[stages.DENSITY],
-            colour=runners[stages.COLOUR],
-            ambient=runners.get(stages.AMBIENT),
-        )
-        head = _kept(
-            self._heads,
-            transmittance,
-            lambda: WavefrontHead(
-                manifest.field, weights, networks, transmittance, self._pool, self._marching
-            ),
-        )
+        head = _kept(self._heads, transmittance, lambda: self._build_head(transmittance))
         rendered = size // stages.ENLARGEMENT if manifest.super_resolution else size
         torso = Torso(
             manifest.torso,
@@ -368,7 +358,7 @@ class Avatar:
             rendered,
             self._pool,
         )
-        return WavefrontRenderer(
+        return LayeredRenderer(
             head,
             torso,
             resized(weights[BACKGROUND], rendered),
@@ -376,6 +366,25 @@ class Avatar:
             quality,
             self._pool,
             runners.get(stages.SUPER_RESOLUTION),
+        )
+
+    def _build_head(self, transmittance: float) -> Head:
+        runners = self._loaded.runners
+        if self._fused is not None:
+            return FusedHead(self._fused, runners[stages.CONDITION], transmittance, self._pool)
+        networks = HeadNetworks(
+            condition=runners[stages.CONDITION],
+            density=runners[stages.DENSITY],
+            colour=runners[stages.COLOUR],
+            ambient=runners.get(stages.AMBIENT),
+        )
+        return WavefrontHead(
+            self.manifest.field,
+            self._loaded.weights,
+            networks,
+            transmittance,
+            self._pool,
+            self._marching,
         )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...contract import stages
 from ...contract.errors import BadOption, Unavailable
+from ...contract.field import FieldSpec, TorsoSpec
 from ...contract.manifest import Manifest
 from ...kernels.fused import unsupported
 from ...kernels.fused_structures import network_tensors
@@ -30,15 +31,24 @@ FIELD_STAGES = frozenset(
 """The networks that the fused renderer evaluates itself."""
 
 
+HEAD_STAGES = frozenset({stages.AMBIENT, stages.DENSITY, stages.COLOUR})
+"""Those of them that are of the head."""
+
+
 @dataclass(frozen=True)
 class RendererChoice:
-    """Attributes:
-    used: `FUSED` or `WAVEFRONT`.
-    why: in words.
+    """What paints.
+
+    Attributes:
+        used: `FUSED` or `WAVEFRONT`.
+        why: in words.
+        beside: why the fused renderer paints the head alone, and networks the rest; empty where it
+            paints the whole picture.
     """
 
     used: str
     why: str
+    beside: str = ""
 
 
 def checked_renderer(name: str) -> str:
@@ -71,11 +81,14 @@ def choose_renderer(
         Unavailable: the fused one was asked for and does not take these fields.
     """
     checked_renderer(asked)
-    obstacle = _obstacle(manifest, weights)
-    if marching != PER_RAY:
-        obstacle = "it marches each ray by itself"
     if asked == WAVEFRONT:
         return RendererChoice(WAVEFRONT, "asked for")
+    obstacle = (
+        "it marches each ray by itself"
+        if marching != PER_RAY
+        else _obstacle(weights, manifest.field)
+    )
+    beside = obstacle or _beside(manifest, weights)
     if asked == FUSED:
         if obstacle:
             raise Unavailable(
@@ -84,26 +97,30 @@ def choose_renderer(
                 found=obstacle,
                 remedy=f"use the renderer {WAVEFRONT} or {AUTO}",
             )
-        return RendererChoice(FUSED, "asked for")
+        return RendererChoice(FUSED, "asked for", beside)
     if not on_cpu:
         return RendererChoice(WAVEFRONT, "the networks do not run on the CPU")
-    if cast := sorted(FIELD_STAGES & set(recast)):
+    if cast := sorted((HEAD_STAGES if beside else FIELD_STAGES) & set(recast)):
         return RendererChoice(WAVEFRONT, f"{', '.join(cast)} was asked for in another precision")
     if obstacle:
         return RendererChoice(WAVEFRONT, obstacle)
-    return RendererChoice(FUSED, "the fastest on a CPU")
+    return RendererChoice(FUSED, "the fastest on a CPU", beside)
 
 
-def _obstacle(manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> str:
-    """Why the fused renderer does not take the avatar's fields; empty if it does."""
-    torso = manifest.torso
+def _beside(manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> str:
+    """Why the fused renderer cannot paint more than the head; empty if it can."""
     if manifest.super_resolution:
-        return "it does not enlarge pictures by a network"
-    if manifest.motion.eyes is not None:
-        return "it does not tell the condition how far eyes are open"
-    if problems := unsupported(manifest.field, torso):
+        return "pictures are enlarged by a network"
+    return _obstacle(weights, manifest.field, manifest.torso)
+
+
+def _obstacle(
+    weights: Mapping[str, NDArray[Any]], field: FieldSpec, torso: TorsoSpec | None = None
+) -> str:
+    """Why the fused renderer does not take these fields; empty if it does."""
+    if problems := unsupported(field, torso):
         return problems[0]
-    for network in (*manifest.field.networks, torso.deform, torso.colour):
+    for network in (*field.networks, *((torso.deform, torso.colour) if torso else ())):
         if missing := sorted(set(network_tensors(network)) - set(weights)):
             return f"the directory's weights lack {missing[0]}"
     return ""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ...contract.data import Float32
 from ...contract.stages import ENLARGEMENT
 from ..backends.protocol import Runner
-from .wavefront import HeadImage
+from .head import HeadImage
 
 
 def composited(head: HeadImage, torso: Float32, behind: NDArray[np.uint8]) -> Float32:

@@ -14,9 +14,9 @@ from ...kernels import image
 from ...kernels.threads import ThreadPool
 from ..backends.protocol import Runner
 from .enlarge import composited, enlarge
+from .head import Head, HeadImage
 from .quality import Quality
 from .torso import Torso
-from .wavefront import HeadImage, WavefrontHead
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Renderer(Protocol):
         """One picture of one frame's condition (F = 1) and pose (3, 4)."""
 
 
-class WavefrontRenderer:
-    """A `Renderer` that runs the networks of the engine directory in rounds.
+class LayeredRenderer:
+    """A `Renderer` that paints the head, then its torso by the engine directory's networks.
 
     Args:
         head, torso: the two fields.
@@ -67,7 +67,7 @@ class WavefrontRenderer:
 
     def __init__(
         self,
-        head: WavefrontHead,
+        head: Head,
         torso: Torso,
         background: NDArray[np.uint8],
         camera: Intrinsics,
@@ -86,7 +86,7 @@ class WavefrontRenderer:
     @property
     def name(self) -> str:
         """What statistics call it."""
-        return "wavefront"
+        return self.head.name
 
     def render(self, condition: Condition, pose: Float32) -> Picture:
         """One picture of one frame's condition (F = 1) and pose (3, 4)."""

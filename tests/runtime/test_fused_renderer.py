@@ -15,7 +15,6 @@ from emogene.contract.data import Condition
 from emogene.contract.errors import BadOption, Unavailable
 from emogene.contract.landmarks import LANDMARKS
 from emogene.contract.measure import psnr
-from emogene.contract.motion import EyeOpening
 from emogene.contract.weights import POSES, REST
 from emogene.kernels import instructions
 from emogene.reference.avatar import ReferenceAvatar
@@ -132,10 +131,15 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
     )
     assert "wider than 256" in choose(manifest=too_wide)[1]
     larger = dataclasses.replace(manifest, super_resolution=True)
-    assert "enlarge pictures by a network" in choose(manifest=larger)[1]
-    eyes = dataclasses.replace(manifest.motion, eyes=EyeOpening(0.5, 1.0, 0.0))
-    told = dataclasses.replace(manifest, motion=eyes)
-    assert "how far eyes are open" in choose(manifest=told)[1]
+    assert choose(manifest=larger) == ("fused", "the fastest on a CPU")
+    beside = choose_renderer("auto", larger, weights, on_cpu=True).beside
+    assert beside == "pictures are enlarged by a network"
+    chest = dataclasses.replace(manifest.torso, offset="clamped")
+    published = dataclasses.replace(manifest, torso=chest)
+    assert "published" in choose_renderer("fused", published, weights, on_cpu=True).beside
+    # The torso's own networks may then run in any precision.
+    assert choose(manifest=published, recast={"torso_colour"})[0] == "fused"
+    assert choose(recast={"torso_colour"})[0] == "wavefront"
     assert choose(marching="authors") == ("wavefront", "it marches each ray by itself")
     with pytest.raises(BadOption, match="expected one of auto, fused, wavefront, found 'cubist'"):
         choose("cubist")

@@ -87,6 +87,7 @@ struct HeadModel {
     int32_t directions;                 // degree of the spherical harmonics
     int32_t features, geometry;         // widths
     OccupancyGrid occupancy;
+    Vec3 entry_low, entry_high;         // rays are marched between these corners
     float step, phase, min_near;
     int32_t max_samples;
     // Boxes of occupied cells that are not enclosed, by their lower corners, and their sides.
