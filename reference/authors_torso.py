@@ -27,6 +27,14 @@ OCTAVES = 10
 HEAD_CODE = 16
 DEFORM_HIDDEN, COLOUR_HIDDEN = (64, 64), (32, 32)
 
+_CONVOLUTIONS = {
+    "block0.conv0": "first",
+    "block0.conv1": "second",
+    "block1.conv0": "enlarging",
+    "block1.conv1": "last",
+}
+"""Of super-resolution, theirs and ours."""
+
 _RGBA_FROM_ARGB = [1, 2, 3, 0]
 
 IGNORED = ("torso_embedder.offsets",)
@@ -159,25 +167,27 @@ def torso_mask(density: Tensor, cells: int, size: int) -> Tensor:
     return (bits.view(-1, 8) * powers).sum(1).to(torch.uint8)
 
 
-def super_resolution_from_authors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def super_resolution_from_authors(
+    tensors: Mapping[str, Tensor], *, constant_noise: bool = False
+) -> dict[str, Tensor]:
     """A published super-resolution's tensors, folded, under our names.
 
     Args:
         tensors: the checkpoint's model, without the prefix ``model.``.
+        constant_noise: keep its constant noise, times its strength.
     """
     made = {}
-    for theirs, ours in (
-        ("block0.conv0", "first"),
-        ("block0.conv1", "second"),
-        ("block1.conv1", "last"),
-    ):
+    for theirs, ours in _CONVOLUTIONS.items():
         made[f"{ours}.weight"] = _folded(tensors, theirs, True)
         made[f"{ours}.bias"] = tensors[f"sr_net.{theirs}.bias"]
+        if constant_noise:
+            name = f"sr_net.{theirs}.noise"
+            made[f"{ours}_noise"] = tensors[f"{name}_const"] * tensors[f"{name}_strength"]
     for theirs, ours in (("block0.torgb", "small_rgb"), ("block1.torgb", "large_rgb")):
         made[f"{ours}.weight"] = _folded(tensors, theirs, False)
         made[f"{ours}.bias"] = tensors[f"sr_net.{theirs}.bias"]
-    made["enlarging.weight"] = _folded(tensors, "block1.conv0", True).transpose(0, 1).contiguous()
-    made["enlarging.bias"] = tensors["sr_net.block1.conv0.bias"]
+    # It is applied as a transposed convolution, whose kernel has inputs first.
+    made["enlarging.weight"] = made["enlarging.weight"].transpose(0, 1).contiguous()
     return made
 
 
