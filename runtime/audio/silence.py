@@ -58,6 +58,13 @@ LEAD, HANGOVER = 1, 5
 LOOKAHEAD_FRAMES = (STEADY_FRAMES - 1) + (SHORTEST_SPEECH - 1) + LEAD + (SHORTEST_SILENCE - 1)
 """Frames after frame k that must be there before frame k is judged."""
 
+TOLD_LATE = 5
+"""Frames by which the head learns of speech and silence after they begin. Heads move a little after
+the lips, and so a stream need not wait for `LOOKAHEAD_FRAMES`."""
+
+TOLD_AFTER = LOOKAHEAD_FRAMES - TOLD_LATE
+"""Frames after frame k that must be there before the head is told of frame k."""
+
 
 def speaking(samples: Float32, first: int = 0) -> Bools:
     """Judge a whole utterance.
@@ -115,6 +122,32 @@ class SilenceJudge:
             for active in self._activity.step(levels):
                 judged += self._smoother.step(active)
         return np.array(judged, np.bool_)
+
+
+class Silences:
+    """Whether nobody speaks, frame by frame, as the head is told: `TOLD_LATE` frames late.
+
+    Frames must be asked for in order, each once the `TOLD_AFTER` frames after it were pushed.
+    """
+
+    def __init__(self) -> None:
+        self._judge = SilenceJudge()
+        self._silent: Bools = np.ones(TOLD_LATE, np.bool_)
+        self._from = 0
+
+    def push(self, samples: Float32) -> None:
+        """Hear (n,) float32 samples more."""
+        self._silent = np.concatenate([self._silent, ~self._judge.push(samples)])
+
+    def flush(self) -> None:
+        """End the audio, as if silence followed."""
+        self._silent = np.concatenate([self._silent, ~self._judge.flush()])
+
+    def __getitem__(self, frame: int) -> bool:
+        if frame - self._from > NOISE_MEMORY_FRAMES:
+            self._silent = self._silent[frame - self._from :]
+            self._from = frame
+        return bool(self._silent[frame - self._from])
 
 
 def block_levels(samples: Float32) -> NDArray[np.float64]:
