@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..contract.field import MlpSpec, TorsoSpec
+from ..contract.field import GridSpec, MlpSpec, TorsoSpec
 from ..contract.stages import TORSO_COLOUR, TORSO_DEFORM
 from .authors import published_grid
 from .published_torso import PublishedTorsoConditionConfig
 from .super_resolution import fold_modulation
-from .torso_field import TorsoFieldConfig
+from .torso_field import TorsoConditionConfig, TorsoField, TorsoFieldConfig
 
 GRID = "torso_grid"
 
@@ -100,6 +100,24 @@ def authors_torso(size: PublishedTorsoDimensions | None = None) -> TorsoFieldCon
         depth=size.depth,
     )
     return TorsoFieldConfig(torso, published=condition)
+
+
+def unseen_torso() -> TorsoField:
+    """What stands for the torso of a head that has none: a field that covers no pixel."""
+    position = 2 + 4
+    spec = TorsoSpec(
+        grid=GridSpec.tiled(GRID, dimensions=2, levels=1, base=2, finest=2, log2_size=4),
+        octaves=1,
+        deform=MlpSpec(TORSO_DEFORM, position, (1,), 2),
+        deform_range=0.1,
+        colour=MlpSpec(TORSO_COLOUR, 2 + position + 4, (1,), 4),
+        mask_resolution=8,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # no number of it is ever seen, but they decide the directory's hash
+        made = TorsoField(TorsoFieldConfig(spec, TorsoConditionConfig(1, 1)))
+    made.torso_mask.zero_()
+    return made.eval()
 
 
 def torso_from_authors(

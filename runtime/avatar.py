@@ -34,7 +34,7 @@ from .render.fused import FusedHead, FusedRenderer
 from .render.head import Head
 from .render.quality import Quality, find_quality
 from .render.renderer import LayeredRenderer, Renderer
-from .render.rounds import PER_RAY, checked_marching
+from .render.rounds import AUTHORS, LEAST_LIGHT, PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
 from .session import Session, SessionParts
@@ -72,8 +72,9 @@ def open(
         strict: refuse such a replacement.
         precisions: stages to run on ONNX Runtime in another precision than float32, such as
             ``{"hubert": "int8"}``; the directory must hold them.
-        marching: ``"rays"``, each by itself, or ``"authors"``, in the rounds of the published
-            inference, which imported avatars can be compared with.
+        marching: ``"rays"``, each by itself, or ``"authors"``, as the published inference paints
+            imported avatars: in rounds that all rays share, with its threshold whatever the
+            quality, and with bytes cut off.
         renderer: what paints: ``"fused"`` (head, torso and background in one compiled loop on the
             CPU), ``"wavefront"`` (the directory's networks in rounds, on any backend), or
             ``"auto"``: fused where the networks would run on the CPU anyway.
@@ -355,6 +356,8 @@ class Avatar:
                 self._pool,
             )
         transmittance = quality.transmittance
+        if self._marching == AUTHORS:
+            transmittance = LEAST_LIGHT
         head = _kept(self._heads, transmittance, lambda: self._build_head(transmittance))
         rendered = size // stages.ENLARGEMENT if manifest.super_resolution else size
         torso = Torso(
@@ -372,11 +375,12 @@ class Avatar:
         return LayeredRenderer(
             head,
             torso,
-            resized(weights[BACKGROUND], rendered),
+            weights[BACKGROUND],
             camera,
             quality,
             self._pool,
             runners.get(stages.SUPER_RESOLUTION),
+            cut_off=self._marching == AUTHORS,
         )
 
     def _build_head(self, transmittance: float) -> Head:

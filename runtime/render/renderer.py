@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from ...contract.camera import Intrinsics
 from ...contract.data import Condition, Float32
+from ...contract.stages import ENLARGEMENT
 from ...kernels import image
 from ...kernels.threads import ThreadPool
 from ..backends.protocol import Runner
-from .enlarge import composited, enlarge
+from .background import resampled, resized
+from .enlarge import as_bytes, composited, enlarge
 from .head import Head, HeadImage
 from .quality import Quality
 from .torso import Torso
@@ -58,11 +60,12 @@ class LayeredRenderer:
 
     Args:
         head, torso: the two fields.
-        background: (size, size, 3) uint8 RGB, at the size the fields are rendered at.
+        background: (S, S, 3) uint8 RGB, of any size.
         camera: at the size of the picture.
         quality: where rays end, as `head` was made to.
         pool: threads of the kernels.
         super_resolution: makes twice as large what the fields gave; None leaves it as it is.
+        cut_off: bytes are cut off, not rounded (`enlarge.as_bytes`).
     """
 
     def __init__(
@@ -74,12 +77,16 @@ class LayeredRenderer:
         quality: Quality,
         pool: ThreadPool,
         super_resolution: Runner | None = None,
+        cut_off: bool = False,
     ) -> None:
         self.head, self._torso, self._pool = head, torso, pool
-        self._super_resolution = super_resolution
-        self._field_camera = camera.scaled(background.shape[0])
-        self._behind = np.ascontiguousarray(background.reshape(-1, 3))
-        self.background = background
+        self._super_resolution, self._cut_off = super_resolution, cut_off
+        rendered = camera.size // ENLARGEMENT if super_resolution else camera.size
+        self._field_camera = camera.scaled(rendered)
+        self.background = resized(background, rendered)
+        self._behind = np.ascontiguousarray(self.background.reshape(-1, 3))
+        unrounded = resampled(background, rendered).reshape(-1, 3) / 255
+        self._unrounded = unrounded.astype(np.float32)
         self.camera = camera
         self.quality = quality
 
@@ -97,9 +104,11 @@ class LayeredRenderer:
         """The picture of a rendered head: over its torso and both over the background."""
         torso = self._torso.render(condition, pose, head)
         samples_per_ray = head.samples / max(1, head.rays)
-        if self._super_resolution is not None:
-            small = composited(head, torso, self._behind)
-            return Picture(enlarge(self._super_resolution, small), samples_per_ray)
+        if self._super_resolution is not None or self._cut_off:
+            made = composited(head, torso, self._unrounded)
+            if self._super_resolution is not None:
+                made = enlarge(self._super_resolution, made)
+            return Picture(as_bytes(made, cut_off=self._cut_off), samples_per_ray)
         blended = image.blend(head.colour, head.opacity, torso, self._behind, pool=self._pool)
         size = self.camera.size
         return Picture(blended.reshape(size, size, 3), samples_per_ray)

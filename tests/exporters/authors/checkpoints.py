@@ -205,10 +205,14 @@ def random_model(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[s
 
 
 def torso_model(
-    settings: Mapping[str, Any] = SETTINGS, picture: int = PICTURE
+    settings: Mapping[str, Any] = SETTINGS, picture: int = PICTURE, *, alone: bool = False
 ) -> dict[str, torch.Tensor]:
-    """A torso's checkpoint with a head that is there: a ball, and shoulders below it."""
-    field = field_dimensions(Settings(settings, "settings"), picture)
+    """A torso's checkpoint with a head that is there: a ball, and shoulders below it.
+
+    Args:
+        alone: a head's own checkpoint, without the shoulders.
+    """
+    field = field_dimensions(Settings(settings, "settings"), picture, alone=alone)
     model = random_model(field_shapes(field))
     n = field.head.occupancy
     centre = (np.arange(n) + 0.5) / n * 2 - 1
@@ -217,11 +221,16 @@ def torso_model(
     model["density_bitfield"] = morton_bits(inside)
     # Dense where it is, so that one sees it.
     model["sigma_net.net.2.weight"][0] = model["sigma_net.net.2.weight"][0].abs() * 12
+    for name in ("position_embedder", "ambient_embedder"):
+        model[f"{name}.embeddings"] *= 2.0
+    if alone:
+        if field.torso.super_resolution:
+            model["lambda_ambient"] = torch.ones(1)
+        return model
     column, row = np.mgrid[: field.torso.mask, : field.torso.mask] / (field.torso.mask - 1)
     shoulders = (row > 0.7) & (np.abs(column - 0.5) < row - 0.5)
     model["density_grid_torso"] = torch.from_numpy(shoulders.astype(np.float32)).reshape(-1)
-    for name in ("position_embedder", "ambient_embedder", "torso_embedder"):
-        model[f"{name}.embeddings"] *= 2.0
+    model["torso_embedder.embeddings"] *= 2.0
     return model
 
 

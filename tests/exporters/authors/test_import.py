@@ -29,6 +29,7 @@ from emogene.reference.volume_rendering import camera_rays, render_rays
 from emogene.runtime.command_line import exit_code
 from emogene.runtime.motion.pipeline import MotionPipeline
 from emogene.runtime.motion.step import Moment
+from emogene.runtime.render.background import resampled
 from emogene.runtime.render.enlarge import composited
 from emogene.runtime.render.head import HeadImage
 from emogene.runtime.render.quality import Quality
@@ -193,9 +194,7 @@ def test_a_picture_of_the_engine_directory_equals_the_reference(
         )  # fmt: skip
         assert opacity.max() > 0.9 and torso[:, 3].max() > 0.1
         assert background.shape[-1] == 3
-        from emogene.runtime.render.background import resized
-
-        behind = resized(imported.background, side).reshape(-1, 3)
+        behind = resampled(imported.background, side).reshape(-1, 3).astype(np.float32) / 255
         head = HeadImage(colour.numpy(), opacity.numpy(), 0, 0)
         small = composited(head, torso.numpy(), behind).reshape(1, side, side, 3)
         assert imported.super_resolution is not None
