@@ -45,7 +45,7 @@ def imported_folder(
         said: told what is worth knowing about the checkpoints, also where they are found imported.
         noted: told what the cache had.
     """
-    kept = StageCache(cache / "imports" if cache else None)
+    kept = StageCache(cache / "exports" if cache else None)
     if kept.root is None:
         with tempfile.TemporaryDirectory() as scratch:
             import_into(sources, options, Path(scratch) / _CHECKPOINTS, said)

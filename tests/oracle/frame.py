@@ -31,6 +31,7 @@ class Shown:
         window: (W, 204) condition; eye: how far eyes are open.
         face: (68, 3) landmarks in the face model's axes.
         background: (S, S, 3) bytes.
+        constant_noise: super-resolution adds the noise that was stored.
     """
 
     tensors: Mapping[str, NDArray[Any]]
@@ -40,6 +41,7 @@ class Shown:
     eye: float
     face: Float64
     background: NDArray[np.uint8]
+    constant_noise: bool = False
 
 
 def picture(shown: Shown) -> Float64:
@@ -55,7 +57,9 @@ def picture(shown: Shown) -> Float64:
     if "torso_embedder.embeddings" in t:
         behind = _over_torso(shown, t, camera, colour, opacity, behind)
     made = np.clip(colour + (1 - opacity[:, None]) * behind, 0, 1).reshape(side, side, 3)
-    return enlarged(t, made.transpose(2, 0, 1)).transpose(1, 2, 0) if enlarging else made
+    if not enlarging:
+        return made
+    return enlarged(t, made.transpose(2, 0, 1), shown.constant_noise).transpose(1, 2, 0)
 
 
 def _head(

@@ -69,6 +69,10 @@ def test_a_build_that_was_stopped_goes_on(
 
     made.clear()
     assert build(folders, tmp_path / "again") == 0 and made == []
+    capsys.readouterr()
+    assert exit_code(app, ["cache", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert "import " in listed and "export " in listed
 
 
 def test_it_is_the_same_as_importing_first(folders: Folders, tmp_path: Path) -> None:

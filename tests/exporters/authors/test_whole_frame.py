@@ -28,7 +28,7 @@ PLAIN = {**SETTINGS, "with_sr": False, "smo_win_size": 5, "eye_blink_dim": 2}
 
 VARIANTS: dict[str, tuple[dict[str, Any], bool]] = {
     "enlarged": (SETTINGS, True),
-    "enlarged, torso blind": ({**SETTINGS, "torso_head_aware": False}, True),
+    "enlarged, torso blind, constant noise": ({**SETTINGS, "torso_head_aware": False}, True),
     "full size": (PLAIN, True),
     "full size, torso blind": ({**PLAIN, "torso_head_aware": False}, True),
     "enlarged head alone": (SETTINGS, False),
@@ -52,6 +52,7 @@ def variant(
     request: pytest.FixtureRequest, folders: Folders, tmp_path_factory: pytest.TempPathFactory
 ) -> Variant:
     settings, chest = VARIANTS[request.param]
+    noisy = "constant noise" in request.param
     root = tmp_path_factory.mktemp("variant")
     model = torso_model(settings, alone=not chest)
     write_run(root / "run", model, settings)
@@ -60,7 +61,7 @@ def variant(
         torso=root / "run" if chest else None,
         head=None if chest else root / "run",
     )
-    avatar = import_avatar(other, ImportOptions(request.param))
+    avatar = import_avatar(other, ImportOptions(request.param, constant_noise=noisy))
     avatar.save(root / "checkpoints")
     name = request.param.replace(" ", "-").replace(",", "")
     engines = once(
@@ -88,6 +89,7 @@ def conditions(variant: Variant) -> tuple[Condition, np.ndarray, Shown]:
         float(eye[0]),
         face.reshape(68, 3).astype(np.float64),
         fields["bg_img"],
+        constant_noise="constant noise" in variant.avatar.card.name,
     )
     return condition, poses(camera[None], 4.0, (0.0, 0.0, 0.0))[0], shown
 
