@@ -23,6 +23,7 @@ from .consistency import (
     motion_problems,
     torso_problems,
 )
+from .cubins import CUBINS, CubinSpec
 from .emotions import EMOTIONS
 from .engines import EngineSpec, VariantSpec
 from .errors import BadEngineDirectory
@@ -40,7 +41,7 @@ SURFACE_GRIDS = "surface_grids"
 """The feature of a head field with `FieldSpec.surface`: who passed over it would paint greys."""
 
 KNOWN_FEATURES: frozenset[str] = frozenset(
-    {"field", "torso", "motion", SURFACE_GRIDS, SUPER_RESOLUTION}
+    {"field", "torso", "motion", SURFACE_GRIDS, SUPER_RESOLUTION, CUBINS}
 )
 """What this version can do for a directory; see `Manifest.requires`."""
 
@@ -85,6 +86,7 @@ class Manifest:
         super_resolution: whether pictures are rendered at half their size and enlarged by a stage.
         variants: the stages' networks in further precisions.
         engines: what was built from either for TensorRT or TensorRT-RTX.
+        cubins: CUDA kernels compiled for the avatar's fields.
         requires: features a reader must know.
         emotions: names in embedding order.
         landmark_layout: ``"ibug68"``.
@@ -107,6 +109,7 @@ class Manifest:
     super_resolution: bool = False
     variants: tuple[VariantSpec, ...] = ()
     engines: tuple[EngineSpec, ...] = ()
+    cubins: tuple[CubinSpec, ...] = ()
     requires: tuple[str, ...] = ("field", "motion", "torso")
     emotions: tuple[str, ...] = EMOTIONS
     landmark_layout: str = f"ibug{LANDMARKS}"
@@ -204,6 +207,9 @@ def _check(manifest: Manifest, where: str) -> None:
             raise _refuse(where, f"stage {built.stage} of {built.file}", "no such stage")
         if built.file not in manifest.files:
             raise _refuse(where, f"{built.file} among its files", "it is missing")
+    for cubin in manifest.cubins:
+        if cubin.file not in manifest.files:
+            raise _refuse(where, f"{cubin.file} among its files", "it is missing")
     problems = (
         field_problems(manifest.field)
         + torso_problems(manifest.torso)

@@ -22,6 +22,7 @@ from .audio.load import as_chunks
 from .avatar import Avatar
 from .backends.choice import Choice, checked_backend
 from .profiles import OFFLINE
+from .render.choice import RendererChoice
 from .run_statistics import RunStatistics
 from .session import Session
 from .sinks import open_sink
@@ -81,6 +82,7 @@ def run_command(options: RunOptions) -> None:
     )
     with opened as avatar:
         _report_backend(avatar.choice)
+        _report_renderer(avatar.renderer_choice)
         session = avatar.session(
             options.emotion,
             options.intensity,
@@ -203,6 +205,11 @@ def _without_library_chatter() -> Iterator[None]:
 def _report_backend(choice: Choice) -> None:
     if lost := choice.fallback:
         _say(f"note: {choice.used} instead of {lost.backend}: {lost.reason} — {lost.remedy}")
+
+
+def _report_renderer(choice: RendererChoice) -> None:
+    if choice.fallback:
+        _say(f"note: rendering on the CPU: {choice.fallback} — {choice.remedy}")
 
 
 def _report_fallbacks(session: Session, strict: bool) -> None:

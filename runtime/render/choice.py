@@ -14,10 +14,12 @@ from ...contract.field import FieldSpec, TorsoSpec
 from ...contract.manifest import Manifest
 from ...kernels.fused import unsupported
 from ...kernels.fused_structures import network_tensors
+from ...kernels.gpu.specification import unsupported as unsupported_on_gpus
+from .gpu_path import NO_GPU, GpuPath
 from .rounds import PER_RAY
 
-AUTO, FUSED, WAVEFRONT = "auto", "fused", "wavefront"
-RENDERERS = (AUTO, FUSED, WAVEFRONT)
+AUTO, FUSED, WAVEFRONT, GPU = "auto", "fused", "wavefront", "gpu"
+RENDERERS = (AUTO, FUSED, WAVEFRONT, GPU)
 
 FIELD_STAGES = frozenset(
     {
@@ -40,14 +42,18 @@ class RendererChoice:
     """What paints.
 
     Attributes:
-        used: `FUSED` or `WAVEFRONT`.
+        used: `FUSED`, `WAVEFRONT` or `GPU`.
         why: in words.
+        fallback: why it is not the GPU there is; empty where nothing better was wanted.
+        remedy: what would bring the better one.
         beside: why the fused renderer paints the head alone, and networks the rest; empty where it
             paints the whole picture.
     """
 
     used: str
     why: str
+    fallback: str = ""
+    remedy: str = ""
     beside: str = ""
 
 
@@ -66,6 +72,7 @@ def choose_renderer(
     on_cpu: bool,
     recast: Iterable[str] = (),
     marching: str = PER_RAY,
+    gpu: GpuPath = NO_GPU,
 ) -> RendererChoice:
     """Decide for an engine directory.
 
@@ -75,36 +82,46 @@ def choose_renderer(
         recast: stages that were asked for in another precision than float32, which only the
             wavefront renderer runs as they lie in the directory.
         marching: one of `rounds.MARCHINGS`.
+        gpu: what `gpu_path.find_gpu_path` found.
 
     Raises:
         BadOption: there is no such renderer.
-        Unavailable: the fused one was asked for and does not take these fields.
+        Unavailable: the fused one or the GPU was asked for and does not take these fields, or there
+            is no GPU to use.
     """
     checked_renderer(asked)
     if asked == WAVEFRONT:
         return RendererChoice(WAVEFRONT, "asked for")
-    obstacle = (
-        "it marches each ray by itself"
-        if marching != PER_RAY
-        else _obstacle(weights, manifest.field)
-    )
+    obstacle = _obstacle(weights, manifest.field)
+    if marching != PER_RAY:
+        obstacle = "it marches each ray by itself"
     beside = obstacle or _beside(manifest, weights)
-    if asked == FUSED:
-        if obstacle:
-            raise Unavailable(
-                "fused renderer",
-                expected="an avatar it takes",
-                found=obstacle,
-                remedy=f"use the renderer {WAVEFRONT} or {AUTO}",
-            )
-        return RendererChoice(FUSED, "asked for", beside)
-    if not on_cpu:
-        return RendererChoice(WAVEFRONT, "the networks do not run on the CPU")
+    whole = beside or next(iter(unsupported_on_gpus(manifest.field, manifest.torso)), "")
+    found = {FUSED: obstacle, GPU: whole}.get(asked, "")
+    if found:
+        raise Unavailable(
+            f"{asked} renderer",
+            expected="an avatar it takes",
+            found=found,
+            remedy=f"use the renderer {WAVEFRONT} or {AUTO}",
+        )
+    if asked == GPU and not gpu.works:
+        raise Unavailable(
+            "gpu renderer", expected="a GPU to use", found=gpu.found, remedy=gpu.remedy
+        )
+    if asked != AUTO:
+        return RendererChoice(asked, "asked for", beside=beside)
     if cast := sorted((HEAD_STAGES if beside else FIELD_STAGES) & set(recast)):
         return RendererChoice(WAVEFRONT, f"{', '.join(cast)} was asked for in another precision")
     if obstacle:
         return RendererChoice(WAVEFRONT, obstacle)
-    return RendererChoice(FUSED, "the fastest on a CPU", beside)
+    if gpu.works and not whole:
+        return RendererChoice(GPU, gpu.found)
+    used, why = FUSED, "the fastest on a CPU"
+    if not on_cpu:
+        used, why = WAVEFRONT, "the networks do not run on the CPU"
+    lost = (gpu.found, gpu.remedy) if gpu.wanted and not whole else ("", "")
+    return RendererChoice(used, why, *lost, beside if used == FUSED else "")
 
 
 def _beside(manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,36 @@ from numpy.typing import NDArray
 from ...contract.camera import Intrinsics
 from ...contract.data import Condition, Float32
 from ...contract.landmarks import LANDMARKS
-from ...kernels.fused import FrameInputs, FusedField
+from ...kernels.arrays import UInt8
+from ...kernels.fused import FrameInputs, FusedImage
 from ...kernels.threads import ThreadPool
 from ..backends.protocol import Runner
 from .head import HeadImage
 from .quality import Quality
 from .renderer import Picture
+
+
+class FrameField(Protocol):
+    """Head and torso of an avatar, prepared for the kernels of the CPU or of a GPU."""
+
+    @property
+    def name(self) -> str:
+        """What statistics call it."""
+
+    def render(
+        self,
+        inputs: FrameInputs,
+        background: UInt8 | None = None,
+        *,
+        transmittance: float = 0.0,
+        torso_transmittance: float = 0.0,
+        keep_head: bool = False,
+        pool: ThreadPool | None = None,
+    ) -> FusedImage:
+        """A frame; see `kernels.fused.FusedField.render`."""
+
+    def close(self) -> None:
+        """Free what it holds; twice is fine."""
 
 
 class FusedRenderer:
@@ -34,7 +59,7 @@ class FusedRenderer:
 
     def __init__(
         self,
-        field: FusedField,
+        field: FrameField,
         condition: Runner,
         torso_condition: Runner,
         background: NDArray[np.uint8],
@@ -52,10 +77,21 @@ class FusedRenderer:
     @property
     def name(self) -> str:
         """What statistics call it."""
-        return f"fused ({self._field.instruction_set})"
+        return self._field.name
 
     def render(self, condition: Condition, pose: Float32) -> Picture:
         """One picture of one frame's condition (F = 1) and pose (3, 4)."""
+        made = self._field.render(
+            self._inputs(condition, pose),
+            self._behind,
+            transmittance=self.quality.transmittance,
+            torso_transmittance=self.quality.torso_transmittance,
+            pool=self._pool,
+        )
+        assert made.image is not None  # there is a background
+        return Picture(made.image, made.samples / max(1, made.rays))
+
+    def _inputs(self, condition: Condition, pose: Float32) -> FrameInputs:
         torso = {
             "pose": pose.reshape(1, 12),
             "landmarks": np.ascontiguousarray(condition.torso),
@@ -64,15 +100,7 @@ class FusedRenderer:
             **self._condition.run(condition.stage_inputs),
             **self._torso_condition.run(torso),
         }
-        made = self._field.render(
-            _frame(condition, pose, self.camera, biases),
-            self._behind,
-            transmittance=self.quality.transmittance,
-            torso_transmittance=self.quality.torso_transmittance,
-            pool=self._pool,
-        )
-        assert made.image is not None  # there is a background
-        return Picture(made.image, made.samples / max(1, made.rays))
+        return _frame(condition, pose, self.camera, biases)
 
 
 class FusedHead:
@@ -86,7 +114,7 @@ class FusedHead:
     """
 
     def __init__(
-        self, field: FusedField, condition: Runner, transmittance: float, pool: ThreadPool
+        self, field: FrameField, condition: Runner, transmittance: float, pool: ThreadPool
     ) -> None:
         self._field, self._condition = field, condition
         self._transmittance, self._pool = transmittance, pool
@@ -94,7 +122,7 @@ class FusedHead:
     @property
     def name(self) -> str:
         """What statistics call it."""
-        return f"fused head ({self._field.instruction_set})"
+        return f"head by {self._field.name}"
 
     def render(self, condition: Condition, pose: Float32, camera: Intrinsics) -> HeadImage:
         """Render one frame (`head.Head.render`)."""

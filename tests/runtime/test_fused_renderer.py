@@ -22,6 +22,7 @@ from emogene.reference.frame import render_frame
 from emogene.runtime.avatar import Avatar
 from emogene.runtime.loading import Loaded, load_engine_directory
 from emogene.runtime.render.choice import choose_renderer
+from emogene.runtime.render.gpu_path import GpuPath
 from emogene.runtime.render.quality import BALANCED, EXACT, FAST, Quality, find_quality
 
 SIZE = 160
@@ -141,7 +142,19 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
     assert choose(manifest=published, recast={"torso_colour"})[0] == "fused"
     assert choose(recast={"torso_colour"})[0] == "wavefront"
     assert choose(marching="authors") == ("wavefront", "it marches each ray by itself")
-    with pytest.raises(BadOption, match="expected one of auto, fused, wavefront, found 'cubist'"):
+    boxed = dataclasses.replace(manifest.field.march, box=((-0.9,) * 3, (0.9,) * 3))
+    entered = dataclasses.replace(manifest, field=dataclasses.replace(manifest.field, march=boxed))
+    gpu = GpuPath(True, "a GPU", wanted=True)
+    assert choose(gpu=gpu) == ("gpu", "a GPU")
+    for beyond in (entered, larger, published):
+        # What the GPU's kernels do not paint as a whole is no fallback from them.
+        chosen = choose_renderer("auto", beyond, weights, on_cpu=True, gpu=gpu)
+        assert chosen.used == "fused" and not chosen.fallback
+    with pytest.raises(Unavailable, match="rays enter a box that is not the bounds"):
+        choose("gpu", manifest=entered, gpu=gpu)
+    with pytest.raises(
+        BadOption, match="expected one of auto, fused, wavefront, gpu, found 'cubist'"
+    ):
         choose("cubist")
 
 

@@ -288,7 +288,7 @@ def test_the_fused_head_paints_what_the_networks_paint(
             if asked == "auto":
                 assert avatar.renderer_choice.used == "fused"
                 assert avatar.renderer_choice.beside == "pictures are enlarged by a network"
-    fused, rounds = heads["fused head"], heads["wavefront"]
+    fused, rounds = heads["head by fused"], heads["wavefront"]
     assert fused.samples == rounds.samples and fused.opacity.max() > 0.9
     bfloat16 = instructions.chosen(None) == "avx512bf16"
     assert np.abs(fused.colour - rounds.colour).max() < (0.05 if bfloat16 else 1e-4)
