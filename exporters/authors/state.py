@@ -139,6 +139,8 @@ def _load(path: Path) -> Any:
         with torch.serialization.safe_globals(_numbers()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if "invalid load key" in str(error):
+            raise _refusal(str(path), "no pickle") from None
         called = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"a call of {called[1]}" if called else "something other than tensors"
         raise BadCheckpoint(
