@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -188,7 +189,7 @@ def main() -> None:
     parser.add_argument("measurement", choices=("build", "resume", "frame"))
     parser.add_argument("-o", "--output", type=Path, required=True, help="results, JSON")
     parser.add_argument("--folders", type=Path, help="where the checkpoints are kept; made if not")
-    parser.add_argument("--engine-dir", type=Path, help="of `frame`; built if not there")
+    parser.add_argument("--engine-dir", type=Path, help="where it is kept, and `frame` finds it")
     parser.add_argument("--target", default="onnxruntime", help="as build-engines takes it")
     parser.add_argument("--picture", type=Path, help="of `frame`: where it is drawn")
     given = parser.parse_args()
@@ -207,10 +208,12 @@ def main() -> None:
             }
         else:
             engines = given.engine_dir
-            if engines is None:
+            if engines is None or not engines.is_dir():
                 build(folders, root, "onnxruntime")
                 engines = root / "e"
             found = measure_frame(folders, engines, given.picture)
+        if given.engine_dir is not None and (root / "e").is_dir():
+            shutil.copytree(root / "e", given.engine_dir)
     results = json.loads(given.output.read_text()) if given.output.is_file() else {}
     results[given.measurement] = {"machine": describe(), "target": given.target, **found}
     given.output.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")

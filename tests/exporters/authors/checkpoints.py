@@ -223,6 +223,10 @@ def torso_model(
     model["sigma_net.net.2.weight"][0] = model["sigma_net.net.2.weight"][0].abs() * 12
     for name in ("position_embedder", "ambient_embedder"):
         model[f"{name}.embeddings"] *= 2.0
+    for block in ("block0", "block1") if field.torso.super_resolution else ():
+        # Else what random weights add saturates every pixel.
+        model[f"sr_net.{block}.torgb.weight"] *= 0.1
+        model[f"sr_net.{block}.torgb.bias"] *= 0.05
     if alone:
         if field.torso.super_resolution:
             model["lambda_ambient"] = torch.ones(1)
@@ -252,6 +256,8 @@ def morton_bits(cells: NDArray[np.bool_]) -> torch.Tensor:
 def dataset_fields(frames: int = FRAMES, size: int = PICTURE) -> dict[str, Any]:
     """The dictionary that the published binarizer stores."""
     rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[:size, :size] * 160 / size + rng.integers(0, 48, (2, size, size))
+    behind = np.stack([rows, columns, 200 - rows], axis=2).astype(np.uint8)
     euler = np.cumsum(rng.normal(0, 0.01, (frames, 3)), axis=0).astype(np.float32)
     trans = rng.normal(0, 0.02, (frames, 3)).astype(np.float32) + np.float32([0, 0, -10])
     cameras = np.stack([_camera(e, t) for e, t in zip(euler, trans, strict=True)])
@@ -272,7 +278,7 @@ def dataset_fields(frames: int = FRAMES, size: int = PICTURE) -> dict[str, Any]:
         "focal": 1015.0,
         "cx": 112.0,
         "cy": 112.0,
-        "bg_img": rng.integers(0, 255, (size, size, 3), dtype=np.uint8),
+        "bg_img": behind,
         "id": np.repeat(rng.normal(0, 0.5, (1, 80)), frames, axis=0).astype(np.float32),
         "exp": rng.normal(0, 0.5, (frames, 64)).astype(np.float32),
         "euler": euler,
