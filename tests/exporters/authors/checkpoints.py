@@ -28,13 +28,18 @@ PICTURE = 32
 FRAMES = 40
 FEATURES = 32
 
-SETTINGS: dict[str, Any] = {
+PUBLISHED: dict[str, Any] = {
     "cond_type": "idexp_lm3d_normalized",
     "with_sr": True,
     "smo_win_size": 3,
     "add_eye_blink_cond": True,
     "eye_blink_dim": 8,
     "torso_head_aware": True,
+}
+"""What a published torso's config.yaml says where it differs from the defaults."""
+
+SETTINGS: dict[str, Any] = {
+    **PUBLISHED,
     "individual_embedding_num": 50,
     "desired_resolution": 64,
     "log2_hashmap_size": 9,
@@ -44,7 +49,7 @@ SETTINGS: dict[str, Any] = {
     "geo_feat_dim": 8,
     "grid_size": 16,
 }
-"""What a small torso's config.yaml says where it differs from the defaults."""
+"""The same of a small one."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +92,7 @@ FULL = Size(
     512,
     6_000,
     35_709,
-    {
-        "cond_type": "idexp_lm3d_normalized",
-        "with_sr": True,
-        "smo_win_size": 3,
-        "add_eye_blink_cond": True,
-        "eye_blink_dim": 8,
-        "torso_head_aware": True,
-    },
+    PUBLISHED,
     {
         "hidden_size": 1024,
         "num_hidden_layers": 24,
