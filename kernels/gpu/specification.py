@@ -88,11 +88,11 @@ def _constants(field: FieldSpec, torso: TorsoSpec | None) -> str:
     per_cell = np.float32(march.occupancy_resolution) / (high - low)
     nodes = field.displacement.resolution if field.displacement else (2, 2, 2)
     gaps = _floats(nodes) - np.float32(1)
-    side, channels = march.occupancy_resolution, _channels(field)
+    side = march.occupancy_resolution
     numbers = {
         "kLandmarks": LANDMARKS,
         "kBiases": places.bias_size,
-        "kChannels": channels,
+        "kChannels": channels(field),
         "kMaxSamples": march.max_samples,
         "kMaskSide": torso.mask_resolution if torso else 1,
         "kNodes": int(np.prod(nodes)),
@@ -178,8 +178,8 @@ def _network(network: MlpSpec, places: Layout) -> list[str]:
     """A function that runs its layers."""
     layers = list(network_layers(network))
     lines = [
-        f"EMOGENE_HD void {network_function(network)}(const PlainModel& model, const PlainFrame& frame, "
-        "const float* in, float* out) {",
+        f"EMOGENE_HD void {network_function(network)}(const PlainModel& model, "
+        "const PlainFrame& frame, const float* in, float* out) {",
         f"    float a[{max(network.hidden)}], b[{max(network.hidden)}];",
         "    (void)b;",
     ]
@@ -333,7 +333,8 @@ def _torso(torso: TorsoSpec | None, model: str) -> list[str]:
     ]
 
 
-def _channels(field: FieldSpec) -> int:
+def channels(field: FieldSpec) -> int:
+    """Numbers that are composited along a ray."""
     return field.geometry_width + 1 if field.colour_at == "ray" else 3
 
 
