@@ -20,6 +20,8 @@ from ..kernels.threads import ThreadPool
 from .audio.load import AudioSource, as_chunks
 from .backends.choice import AUTO, Choice
 from .backends.providers import CPU
+from .emotion_cues import EmotionCues
+from .emotion_track import EmotionTrack
 from .loading import Loaded, load_engine_directory
 from .motion.pipeline import MotionPipeline
 from .noise import checked_seed
@@ -221,7 +223,7 @@ class Avatar:
     def render(
         self,
         source: AudioSource,
-        emotion: str = NEUTRAL,
+        emotion: str | EmotionTrack = NEUTRAL,
         intensity: float = 1.0,
         seed: int = 0,
         profile: str | Profile = OFFLINE,
@@ -235,6 +237,7 @@ class Avatar:
         Args:
             source: path of an audio file, the bytes of one, (n,) samples at 16 kHz, or an iterable
                 of such samples.
+            emotion: one for the whole, or several over time: a track, or ``"0:sad,2.5:happy@0.8"``.
 
         The other arguments are those of `session`.
 
@@ -243,15 +246,23 @@ class Avatar:
             BadOption: another argument is out of range.
             SessionMisuse: the audio is longer than the profile may hold.
         """
-        chunks = as_chunks(source)
+        chunks, track = as_chunks(source), EmotionTrack.of(emotion)
+        opening = track.opening
         session = self.session(
-            emotion, intensity, seed, profile, size=size, idle=idle, quality=quality
+            opening.emotion,
+            intensity if opening.intensity is None else opening.intensity,
+            seed,
+            profile,
+            size=size,
+            idle=idle,
+            quality=quality,
         )
 
         def frames() -> Iterator[Frame]:
             with session:
+                cues = EmotionCues(session, track, intensity)
                 for chunk in chunks:
-                    session.push(chunk)
+                    cues.push(chunk)
                     yield from session
                 session.flush()
                 yield from session

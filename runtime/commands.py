@@ -86,8 +86,20 @@ def emogene_run(
         ),
     ] = None,
     emotion: Annotated[
-        str, typer.Option(help=f"One of {', '.join(EMOTIONS)}.", metavar="NAME")
-    ] = NEUTRAL,
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help=f"One of {', '.join(EMOTIONS)}; or several over time, each with its second: "
+            f"0:sad,2.5:happy@0.8 (default: {NEUTRAL}).",
+            metavar="NAME",
+        ),
+    ] = None,
+    emotion_track: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="A .json or .csv file of emotions over time: time, emotion, intensity, fade.",
+            metavar="FILE",
+        ),
+    ] = None,
     intensity: Annotated[
         float, typer.Option(help="Strength of the emotion, 0 to 1.5.", metavar="X")
     ] = 1.0,
@@ -169,6 +181,7 @@ def emogene_run(
             sample=sample,
             engine_dir=engine_dir,
             emotion=emotion,
+            emotion_track=emotion_track,
             intensity=intensity,
             output=output,
             seed=seed,

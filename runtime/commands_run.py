@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Literal
 
 from ..contract.data import Float32
-from ..contract.emotions import checked_intensity, emotion_index
+from ..contract.emotions import NEUTRAL, checked_intensity
 from ..contract.errors import BadAudio, BadOption, Unavailable
 from ..contract.units import SAMPLE_RATE
 from . import avatar as avatars
 from .audio.load import as_chunks
 from .avatar import Avatar
 from .backends.choice import Choice, checked_backend
+from .emotion_cues import EmotionCues
+from .emotion_track import EmotionTrack
 from .profiles import OFFLINE
 from .run_statistics import RunStatistics
 from .session import Session
@@ -38,7 +40,8 @@ class RunOptions:
     audio: str | None
     sample: bool
     engine_dir: Path | None
-    emotion: str
+    emotion: str | None
+    emotion_track: Path | None
     intensity: float
     output: str | None
     seed: int
@@ -65,7 +68,7 @@ def run_command(options: RunOptions) -> None:
     output = options.output or f"{name}.mp4"
     _keep_input(source, output)
     # Cheap checks first, so that a typing error does not cost the loading of an avatar.
-    emotion_index(options.emotion)
+    track = _track(options)
     checked_intensity(options.intensity)
     checked_backend(options.backend)
     with _warnings_said(), _without_library_chatter():
@@ -81,9 +84,10 @@ def run_command(options: RunOptions) -> None:
     )
     with opened as avatar:
         _report_backend(avatar.choice)
+        opening = track.opening
         session = avatar.session(
-            options.emotion,
-            options.intensity,
+            opening.emotion,
+            options.intensity if opening.intensity is None else opening.intensity,
             options.seed,
             size=options.size,
             idle=options.idle,
@@ -91,11 +95,13 @@ def run_command(options: RunOptions) -> None:
         )
         with session:
             _report_fallbacks(session, options.strict)
+            cues = EmotionCues(session, track, options.intensity)
             for chunk in chunks:
-                session.push(chunk)
+                cues.push(chunk)
+            _report_unreached(cues)
             session.flush()
             _write(session, output, statistics)
-            _report(avatar, session, output, statistics, options)
+            _report(avatar, session, output, statistics, options, track)
 
 
 def _source(options: RunOptions) -> tuple[str | bytes, str]:
@@ -116,6 +122,20 @@ def _source(options: RunOptions) -> tuple[str | bytes, str]:
     if options.audio == STANDARD:
         return sys.stdin.buffer.read(), "stdin"
     return options.audio, Path(options.audio).stem or "speech"
+
+
+def _track(options: RunOptions) -> EmotionTrack:
+    """What is worn when."""
+    if options.emotion_track is None:
+        return EmotionTrack.of(NEUTRAL if options.emotion is None else options.emotion)
+    if options.emotion is not None:
+        raise BadOption(
+            "--emotion-track",
+            expected="no --emotion beside it",
+            found=options.emotion,
+            remedy="leave one out",
+        )
+    return EmotionTrack.load(options.emotion_track)
 
 
 def _precisions(words: tuple[str, ...]) -> dict[str, str]:
@@ -218,6 +238,12 @@ def _report_fallbacks(session: Session, strict: bool) -> None:
     _say("note: the avatar's poses never stand still; in silence the head moves as in speech")
 
 
+def _report_unreached(cues: EmotionCues) -> None:
+    if waiting := cues.waiting:
+        changes = f"{len(waiting)} change{'s' if len(waiting) > 1 else ''} of emotion"
+        _say(f"note: {changes}, from {waiting[0].time:g} s on, after the end of the audio")
+
+
 def _write(session: Session, output: str, statistics: RunStatistics) -> None:
     with (
         open_sink(output, (session.size, session.size)) as sink,
@@ -245,14 +271,19 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
 
 
 def _report(
-    avatar: Avatar, session: Session, output: str, statistics: RunStatistics, options: RunOptions
+    avatar: Avatar,
+    session: Session,
+    output: str,
+    statistics: RunStatistics,
+    options: RunOptions,
+    track: EmotionTrack,
 ) -> None:
     plain = statistics.to_plain(avatar, session)
     size = plain["size"]
     _say(
         f"wrote {'standard output' if output == STANDARD else output}: "
         f"{plain['frames']} frames, {plain['seconds_of_video']:.2f} s, {size}×{size}, "
-        f"{options.emotion}"
+        f"{', '.join(track.emotions)}"
     )
     if options.stats:
         # The video may be what stands on standard output.

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from .contract.emotions import EMOTIONS
     from .contract.errors import BadInput, EmoGeneError, Failure, Unavailable
     from .runtime.avatar import Avatar, open
+    from .runtime.emotion_track import EmotionPoint, EmotionTrack
     from .runtime.session import Session
 
 _HOMES = {
     "Avatar": ".runtime.avatar",
     "open": ".runtime.avatar",
+    "EmotionPoint": ".runtime.emotion_track",
+    "EmotionTrack": ".runtime.emotion_track",
     "Session": ".runtime.session",
     "Frame": ".contract.data",
     "EMOTIONS": ".contract.emotions",
@@ -39,6 +42,8 @@ __all__ = [
     "Avatar",
     "BadInput",
     "EmoGeneError",
+    "EmotionPoint",
+    "EmotionTrack",
     "Failure",
     "Frame",
     "Session",
