@@ -60,6 +60,8 @@ class Frame:
         audio: (640,) float32: the samples played while the frame is shown.
         idle: whether the frame shows nobody speaking.
         emotion: the emotion it wears.
+        speech_seconds: time spent on hearing and motion for it, seconds; the first frame of a hop
+            pays for all of it.
         render_seconds: time spent on rendering it, seconds.
         samples_per_ray: field samples taken, over rays that met the head.
     """
@@ -69,6 +71,7 @@ class Frame:
     audio: Float32
     idle: bool
     emotion: str
+    speech_seconds: float = 0.0
     render_seconds: float = 0.0
     samples_per_ray: float = 0.0
 

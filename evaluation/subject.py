@@ -29,7 +29,8 @@ from ..runtime.render.choice import WAVEFRONT
 from ..runtime.render.renderer import WavefrontRenderer
 from ..runtime.render.wavefront import HeadImage
 from ..runtime.speech.features import UtteranceFeatures
-from ..runtime.speech.landmarks import SpeechNetworks, UtteranceLandmarks
+from ..runtime.speech.landmarks import UtteranceLandmarks
+from ..runtime.speech.networks import SpeechNetworks
 from ..runtime.utterance import Performance, Utterance
 
 SEED = 0

@@ -14,6 +14,7 @@ from ..contract.data import Frame
 from ..contract.emotions import NEUTRAL
 from ..contract.errors import BadOption, SessionMisuse
 from ..contract.manifest import Manifest
+from ..contract.units import SAMPLE_RATE
 from ..contract.weights import BACKGROUND, POSES
 from ..kernels.fused import FusedField
 from ..kernels.threads import ThreadPool
@@ -38,7 +39,7 @@ from .render.rounds import PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
 from .session import Session, SessionParts
-from .speech.landmarks import SpeechNetworks
+from .speech.networks import SpeechNetworks
 
 MAX_SIZE = 4096
 """Largest side of a picture, pixels."""
@@ -186,6 +187,7 @@ class Avatar:
         size: int | None = None,
         idle: IdleRule = "tolerant",
         quality: str | Quality | None = None,
+        sample_rate: int = SAMPLE_RATE,
     ) -> Session:
         """Begin to speak.
 
@@ -193,13 +195,15 @@ class Avatar:
             emotion: worn from the start; `Session.set_emotion` changes it.
             intensity: 0 is neutral, 1 as trained, 1.5 the most.
             seed: of all that is random; the same seed and samples give the same frames, bit by bit.
-            profile: ``"offline"``, or a `Profile` of your own.
+            profile: ``"offline"``, ``"live"`` or a `Profile` of your own.
             size: side of the pictures, pixels; None is the avatar's own.
             idle: ``"tolerant"`` or the paper's literal ``"strict"`` rule for still poses.
             quality: ``"fast"``, ``"balanced"``, ``"exact"`` or a `Quality` of your own; None is the
                 profile's.
+            sample_rate: samples a second of what will be pushed.
 
         Raises:
+            BadAudio: no audio has that sample rate.
             BadOption: one of them is out of range.
             SessionMisuse: the avatar is closed.
         """
@@ -218,7 +222,14 @@ class Avatar:
             renderer=renderer,
             closed=lambda: self._closed,
         )
-        return Session(parts, profile, seed=seed, emotion=emotion, intensity=intensity)
+        return Session(
+            parts,
+            profile,
+            seed=seed,
+            emotion=emotion,
+            intensity=intensity,
+            sample_rate=sample_rate,
+        )
 
     def render(
         self,

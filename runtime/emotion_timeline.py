@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..contract.data import Float32
 from ..contract.emotions import EMOTIONS, NEUTRAL, checked_intensity, emotion_index
-from ..contract.units import frames_of
+from ..contract.errors import BadOption
+from ..contract.units import FRAMES_PER_SECOND, frames_of
+from .easing import smoothstep
+
+LONGEST_FADE = 60.0
+"""Seconds one emotion may take to turn into the next."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,12 @@ class _Change:
     frame: int
     emotion: str
     intensity: float
+    fade: int
+
+    @property
+    def faded_in(self) -> int:
+        """The first frame that shows it alone."""
+        return self.frame + self.fade
 
     @property
     def target(self) -> Float32:
@@ -29,8 +40,11 @@ class _Change:
 class EmotionTimeline:
     """Changes of emotion at sample indices, and the weights they give each frame.
 
-    A change holds from the first frame that begins at or after its sample, and fades in over
-    ``fade`` frames from whatever mixture was worn before. The first emotion holds from the start.
+    A change holds from the first frame that begins at or after its sample, and fades in from
+    whatever mixture was worn before. The first emotion holds from the start.
+
+    Args:
+        fade: frames a change takes that does not say itself.
 
     Raises:
         BadOption: an unknown emotion, or an intensity outside [0, 1.5].
@@ -38,27 +52,48 @@ class EmotionTimeline:
 
     def __init__(self, emotion: str, intensity: float, fade: int) -> None:
         self._fade = max(1, fade)
-        # Far in the past: the session opens with it wholly faded in.
-        self._changes = [_checked(-self._fade, emotion, intensity)]
+        self._changes = [_worn_from_the_start(emotion, intensity)]
 
-    def set(self, sample: int, emotion: str, intensity: float | None = None) -> None:
-        """Wear ``emotion`` from ``sample`` on; ``None`` keeps the intensity."""
+    def set(
+        self,
+        sample: int,
+        emotion: str,
+        intensity: float | None = None,
+        over: float | None = None,
+    ) -> None:
+        """Wear ``emotion`` from ``sample`` on.
+
+        Args:
+            intensity: None keeps the one set last.
+            over: seconds of the fade; None is the timeline's own.
+
+        Raises:
+            BadOption: unknown emotion, or a number out of range.
+        """
         last = self._changes[-1]
         kept = last.intensity if intensity is None else intensity
+        fade = self._fade if over is None else checked_fade(over)
         frame = frames_of(sample)
         if frame == 0:
             # Before the first sample there is nothing to fade from.
-            self._changes = [_checked(-self._fade, emotion, kept)]
+            self._changes = [_worn_from_the_start(emotion, kept)]
             return
-        change = _checked(frame, emotion, kept)
-        if last.frame == frame:
-            # Two changes at one place: the later one is what was meant.
-            self._changes.pop()
-        self._changes.append(change)
+        self._put(_checked(frame, emotion, kept, fade))
+
+    def cut(self, frame: int) -> None:
+        """Wear from ``frame`` on what was to be worn last: the frames between are not shown."""
+        last = self._changes[-1]
+        if last.frame <= frame:
+            return
+        self._changes = [c for c in self._changes if c.frame <= frame]
+        if frame == 0:
+            self._changes = [_worn_from_the_start(last.emotion, last.intensity)]
+        else:
+            self._put(replace(last, frame=frame))
 
     def forget(self, frame: int) -> None:
         """Drop changes that no frame from ``frame`` on can show any more."""
-        while len(self._changes) > 1 and self._changes[1].frame + self._fade <= frame:
+        while len(self._changes) > 1 and self._changes[1].faded_in <= frame:
             del self._changes[0]
 
     def emotion(self, frame: int) -> str:
@@ -71,12 +106,33 @@ class EmotionTimeline:
         frames = np.arange(first, first + count)
         mixture = np.tile(self._changes[0].target, (count, 1))
         for change in self._changes[1:]:
-            x = np.clip((frames - change.frame + 1) / self._fade, 0.0, 1.0)
-            share = (x * x * (3.0 - 2.0 * x)).astype(np.float32)[:, None]
+            x = (frames - change.frame + 1) / change.fade
+            share = smoothstep(x).astype(np.float32)[:, None]
             mixture = mixture * (1.0 - share) + change.target * share
         return mixture.astype(np.float32)
 
+    def _put(self, change: _Change) -> None:
+        if self._changes[-1].frame == change.frame:
+            # Two changes at one place: the later one is what was meant.
+            self._changes.pop()
+        self._changes.append(change)
 
-def _checked(frame: int, emotion: str, intensity: float) -> _Change:
+
+def checked_fade(over: float) -> int:
+    """Seconds of a fade as frames, at least 1; raises `BadOption` outside [0, `LONGEST_FADE`]."""
+    number = isinstance(over, (int, float, np.integer, np.floating)) and not isinstance(over, bool)
+    if not (number and 0 <= over <= LONGEST_FADE):
+        raise BadOption(
+            "over", expected=f"0 … {LONGEST_FADE:g} seconds of fading", found=repr(over)
+        )
+    return max(1, round(float(over) * FRAMES_PER_SECOND))
+
+
+def _worn_from_the_start(emotion: str, intensity: float) -> _Change:
+    # Just before the first frame, so that it is wholly faded in there.
+    return _checked(-1, emotion, intensity, 1)
+
+
+def _checked(frame: int, emotion: str, intensity: float, fade: int) -> _Change:
     emotion_index(emotion)
-    return _Change(frame, emotion, checked_intensity(intensity))
+    return _Change(frame, emotion, checked_intensity(intensity), fade)

@@ -5,22 +5,23 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
 
-from ..contract.data import Frame
-from ..contract.errors import BadAudio, SessionMisuse
+from ..contract.data import Float32, Frame
+from ..contract.errors import SessionMisuse
 from ..contract.units import SAMPLE_RATE, SAMPLES_PER_FRAME
-from .audio.load import Samples, load
+from .audio.intake import Intake, Pushed
 from .emotion_timeline import EmotionTimeline
+from .metrics import SessionMetrics
 from .motion.pipeline import MotionPipeline
 from .poses.idle import IdleTrack
 from .poses.walk import PoseWalk
 from .profiles import Profile
 from .render.renderer import Renderer
-from .speech.landmarks import SpeechNetworks, latents_of
+from .speech.networks import SpeechNetworks, latents_of
 from .utterance import Performance, Utterance
 
 
@@ -47,11 +48,12 @@ class SessionParts:
 
 class Session:
     """A pure function of what was pushed: any chunking and any interleaving of pulls gives the
-    same frames, bit by bit.
+    same frames, bit by bit. (An `interrupt` falls on the frame that would have been pulled next.)
 
     `push` only stores; frames are computed when they are pulled. With the ``offline`` profile an
-    utterance's frames are there once it is flushed. A session is used by one thread at a time;
-    many sessions of one avatar may run at once. Made by `Avatar.session`.
+    utterance's frames are there once it is flushed, with ``live`` they follow its sound by
+    `Profile.delay`. A session is used by one thread at a time; many sessions of one avatar may run
+    at once. Made by `Avatar.session`.
     """
 
     def __init__(
@@ -62,18 +64,29 @@ class Session:
         seed: int,
         emotion: str,
         intensity: float,
+        sample_rate: int,
     ) -> None:
         self._parts, self._profile, self._seed = parts, profile, seed
         self._emotions = EmotionTimeline(emotion, intensity, profile.emotion_fade)
+        self._rate, self._intake = sample_rate, Intake(sample_rate)
+        self._filled = 0  # samples of the utterance that were not pushed by the caller
         self._utterances: deque[Utterance] = deque([Utterance(0, 0)])
         self._performance: Performance | None = None
+        self._carried: Float32 | None = None
         self._next_frame = 0
+        self._metrics = SessionMetrics()
+        self._began: float | None = None
         self._closed = False
 
     @property
     def profile(self) -> Profile:
         """The profile it was opened with."""
         return self._profile
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of what is pushed."""
+        return self._rate
 
     @property
     def size(self) -> int:
@@ -97,80 +110,121 @@ class Session:
 
     @property
     def next_sample(self) -> int:
-        """Absolute index that the next pushed sample gets."""
-        last = self._utterances[-1]
-        return last.first_frame * SAMPLES_PER_FRAME + last.samples
+        """Absolute index, at 16 kHz, that the next pushed sample gets."""
+        first = self._utterances[-1].first_frame * SAMPLES_PER_FRAME
+        return first + self._filled + self._intake.samples
 
     @property
     def ready(self) -> int:
         """Frames that can be pulled now."""
-        ended = sum(u.frames for u in self._utterances if u.ended)
-        return ended - (self._next_frame - self._utterances[0].first_frame)
+        there = sum(self._computable(u) for u in self._utterances)
+        return there - (self._next_frame - self._utterances[0].first_frame)
 
-    def push(self, samples: Samples) -> None:
+    @property
+    def metrics(self) -> SessionMetrics:
+        """Its counters now."""
+        held = sum(u.store.held for u in self._utterances)
+        return replace(self._metrics, ready=self.ready, held_seconds=held / SAMPLE_RATE)
+
+    def push(self, samples: Pushed) -> None:
         """Store more audio.
 
         Args:
-            samples: (n,) mono at 16 kHz, float32 or float64 in [-1, 1], or int16.
+            samples: mono at the session's sample rate: (n,) float32 or float64 in [-1, 1] or int16,
+                or bytes of signed 16-bit little-endian samples.
 
         Raises:
-            BadAudio: they are not such an array, or hold NaN; nothing of them is stored.
+            BadAudio: they are not such samples, or hold NaN; nothing of them is stored.
             SessionMisuse: the session is closed, or would hold more than its profile's
                 ``max_stored_seconds``; nothing of them is stored.
         """
         self._check_open()
-        if not isinstance(samples, np.ndarray):
-            raise BadAudio(
-                "push",
-                expected="an array of samples at 16 kHz",
-                found=type(samples).__name__,
-                remedy="load files with Avatar.render",
-            )
-        if samples.ndim == 1 and not len(samples):
-            return
-        converted = load(samples)  # a copy: the caller may use its buffer again
-        limit = self._profile.max_stored_seconds * SAMPLE_RATE
-        stored = sum(u.samples for u in self._utterances)
-        if stored + len(converted) > limit:
+        block = self._intake.checked(samples)
+        limit = self._profile.max_stored_seconds
+        held = sum(u.store.held for u in self._utterances) / SAMPLE_RATE
+        seconds = held + len(block) / self._rate
+        if len(block) and seconds > limit:
             raise SessionMisuse(
                 "push",
-                expected=f"at most {self._profile.max_stored_seconds} s of audio held at once",
-                found=f"{(stored + len(converted)) / SAMPLE_RATE:.1f} s",
+                expected=f"at most {limit} s of audio held at once",
+                found=f"{seconds:.1f} s",
                 remedy="flush and pull frames before pushing more",
             )
-        self._utterances[-1].push(converted)
+        if self._began is None:
+            self._began = time.perf_counter()
+        self._utterances[-1].push(self._intake.take(samples, block))
 
-    def set_emotion(self, emotion: str, intensity: float | None = None) -> None:
+    def set_emotion(
+        self, emotion: str, intensity: float | None = None, over: float | None = None
+    ) -> None:
         """Wear another emotion from the next pushed sample on, faded in.
 
         Args:
             emotion: one of `emogene.EMOTIONS`.
             intensity: 0…1.5; None keeps the one set last.
+            over: seconds of the fade, 0…60; None is the profile's.
 
         Raises:
-            BadOption: unknown emotion, or intensity out of range.
+            BadOption: unknown emotion, or a number out of range.
             SessionMisuse: the session is closed.
         """
         self._check_open()
-        self._emotions.set(self.next_sample, emotion, intensity)
+        self._emotions.set(self.next_sample, emotion, intensity, over)
 
     def flush(self) -> None:
         """End the utterance: its last frame is filled up with silence.
 
         What is pushed afterwards begins a new utterance at the next frame. With nothing pushed
-        since the last flush it does nothing.
+        since the last flush or interrupt it does nothing.
 
         Raises:
             SessionMisuse: the session is closed.
         """
         self._check_open()
-        last = self._utterances[-1]
-        if not last.samples:
+        if not self._intake.samples:
             return
+        last = self._utterances[-1]
+        last.push(self._intake.flush())
+        self._intake, self._filled = Intake(self._rate), 0
         last.ended = True
         self._utterances.append(
             Utterance(last.first_frame + last.frames, last.first_latent + latents_of(last.samples))
         )
+
+    def interrupt(self) -> float:
+        """Drop all that was pushed and not pulled; the next frame no longer shows it.
+
+        The next pushed sample begins a new utterance at the next frame, its face gliding from the
+        last one. With a look-ahead, as much silence as it needs is put in between, so that frames
+        go on at once and stay as far behind the sound as before. The emotion set last is kept.
+
+        Returns:
+            Seconds of sound that were dropped; if there were none, nothing happens.
+
+        Raises:
+            SessionMisuse: the session is closed.
+        """
+        self._check_open()
+        dropped = self.next_sample - self._next_frame * SAMPLES_PER_FRAME
+        if dropped <= 0:
+            return 0.0
+        utterance, shown = self._utterances[0], self._next_frame - self._utterances[0].first_frame
+        self._carry(shown)
+        latent = utterance.first_latent + latents_of(shown * SAMPLES_PER_FRAME)
+        begun = Utterance(self._next_frame, latent)
+        self._utterances, self._performance = deque([begun]), None
+        self._intake, self._filled = Intake(self._rate), 0
+        self._emotions.cut(self._next_frame)
+        if self._profile.delay is not None:
+            self._filled = self._profile.delay * SAMPLES_PER_FRAME
+            begun.push(np.zeros(self._filled, np.float32))
+        seconds = dropped / SAMPLE_RATE
+        self._metrics = replace(
+            self._metrics,
+            interrupts=self._metrics.interrupts + 1,
+            dropped_seconds=self._metrics.dropped_seconds + seconds,
+        )
+        return seconds
 
     def pull(self) -> Frame | None:
         """Compute the next frame; None if more must be pushed or flushed first.
@@ -180,7 +234,8 @@ class Session:
         """
         self._check_open()
         utterance = self._utterances[0]
-        if not utterance.ended:
+        place = self._next_frame - utterance.first_frame
+        if place >= self._computable(utterance):
             return None
         if self._performance is None:
             self._performance = Performance(
@@ -190,13 +245,15 @@ class Session:
                 self._emotions,
                 self._profile,
                 self._seed,
+                self._carried,
             )
-        frame = self._compute(self._performance, utterance)
+        frame = self._compute(self._performance, place)
         self._next_frame += 1
-        if self._next_frame == utterance.first_frame + utterance.frames:
+        self._emotions.forget(self._next_frame)
+        if utterance.ended and place + 1 == utterance.frames:
+            self._carry(place + 1)
             self._utterances.popleft()
             self._performance = None
-            self._emotions.forget(self._next_frame)
         return frame
 
     def __iter__(self) -> Iterator[Frame]:
@@ -208,7 +265,7 @@ class Session:
         """Drop what was not pulled; twice is fine."""
         self._closed = True
         self._utterances = deque([Utterance(self._next_frame, 0)])
-        self._performance = None
+        self._performance, self._carried = None, None
 
     def __enter__(self) -> Session:
         return self
@@ -221,20 +278,43 @@ class Session:
     ) -> None:
         self.close()
 
-    def _compute(self, performance: Performance, utterance: Utterance) -> Frame:
-        place = self._next_frame - utterance.first_frame
+    def _computable(self, utterance: Utterance) -> int:
+        return self._profile.computable(utterance.samples, ended=utterance.ended)
+
+    def _carry(self, shown: int) -> None:
+        """Keep the face of the last of ``shown`` frames, for what follows to glide from."""
+        if self._performance is not None and shown:
+            self._carried = self._performance.neutral(shown - 1)
+
+    def _compute(self, performance: Performance, place: int) -> Frame:
+        began = time.perf_counter()
         condition, silent = performance.condition(place), performance.silent(place)
         pose = self._parts.walk.step(self._next_frame, silent)
-        began = time.perf_counter()
+        shaped = time.perf_counter()
         picture = self._parts.renderer.render(condition, pose.matrix)
+        rendered = time.perf_counter()
+        self._count(shaped - began, rendered - shaped, rendered)
         return Frame(
             image=picture.image,
             index=self._next_frame,
             audio=performance.audio(place),
             idle=silent,
             emotion=self._emotions.emotion(self._next_frame),
-            render_seconds=time.perf_counter() - began,
+            speech_seconds=shaped - began,
+            render_seconds=rendered - shaped,
             samples_per_ray=picture.samples_per_ray,
+        )
+
+    def _count(self, speech: float, render: float, now: float) -> None:
+        so_far, first = self._metrics, self._metrics.first_frame_seconds
+        if first is None and self._began is not None:
+            first = now - self._began
+        self._metrics = replace(
+            so_far,
+            frames=so_far.frames + 1,
+            first_frame_seconds=first,
+            speech_seconds=so_far.speech_seconds + speech,
+            render_seconds=so_far.render_seconds + render,
         )
 
     def _check_open(self) -> None:

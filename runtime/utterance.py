@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..contract.data import Condition, Float32
 from ..contract.units import SAMPLES_PER_FRAME, frames_of
-from .audio.silence import speaking
+from .audio.store import SampleStore
+from .blocks import Blocks
+from .easing import smoothstep
 from .emotion_timeline import EmotionTimeline
 from .motion.pipeline import Conditions, MotionPipeline, Shaped
 from .motion.step import Moment
 from .profiles import Profile
-from .speech.landmarks import SpeechNetworks, UtteranceLandmarks
-
-LOOSE_PIECES = 1024
-"""Pushes that are joined into one array, so that tiny ones do not cost an array each."""
+from .speech.networks import SpeechNetworks
+from .speech.stream import StreamedSpeech
+from .speech.whole import WholeSpeech
 
 
 @dataclass
@@ -27,17 +28,19 @@ class Utterance:
     Attributes:
         first_frame: absolute index of its first frame.
         first_latent: absolute index of its first latent.
-        pieces: its samples in order, at most `LOOSE_PIECES` of them as they were pushed.
-        samples: how many they are.
+        store: its samples.
         ended: whether it was flushed.
     """
 
     first_frame: int
     first_latent: int
-    pieces: list[Float32] = field(default_factory=list)
-    samples: int = 0
+    store: SampleStore = field(default_factory=SampleStore)
     ended: bool = False
-    _loose: int = 0
+
+    @property
+    def samples(self) -> int:
+        """How many were pushed."""
+        return self.store.end
 
     @property
     def frames(self) -> int:
@@ -46,22 +49,19 @@ class Utterance:
 
     def push(self, samples: Float32) -> None:
         """Store (n,) float32 samples."""
-        self.pieces.append(samples)
-        self.samples += len(samples)
-        self._loose += 1
-        if self._loose == LOOSE_PIECES:
-            self.pieces[-LOOSE_PIECES:] = [np.concatenate(self.pieces[-LOOSE_PIECES:])]
-            self._loose = 0
-
-    def join(self) -> Float32:
-        """All samples, (n,) float32."""
-        if len(self.pieces) > 1:
-            self.pieces = [np.concatenate(self.pieces)]
-        return self.pieces[0]
+        self.store.push(samples)
 
 
 class Performance:
-    """The conditions and silences of a whole utterance, computed hop by hop as they are read."""
+    """The conditions and silences of an utterance, computed hop by hop as they are read.
+
+    Frames are read in order.
+
+    Args:
+        utterance: with a profile that has no look-ahead, one that has ended.
+        carried: (204,) neutral landmarks of the frame before its first, which its face glides from;
+            None if there is none.
+    """
 
     def __init__(
         self,
@@ -71,39 +71,67 @@ class Performance:
         emotions: EmotionTimeline,
         profile: Profile,
         seed: int,
+        carried: Float32 | None = None,
     ) -> None:
-        self._samples = utterance.join()
-        self._first, self._hop = utterance.first_frame, profile.hop
+        self._utterance, self._store, self._profile = utterance, utterance.store, profile
         self._motion, self._emotions = motion, emotions
-        self._landmarks = UtteranceLandmarks(
-            networks, self._samples, profile, first_latent=utterance.first_latent, seed=seed
+        self._carried = carried if profile.blend else None
+        kind = WholeSpeech if profile.lookahead is None else StreamedSpeech
+        self._speech = kind(
+            networks,
+            utterance.store,
+            profile,
+            first_latent=utterance.first_latent,
+            seed=seed,
         )
-        self._silent: NDArray[np.bool_] = ~speaking(self._samples)
-        self.conditions = Conditions(
+        self._neutral: Blocks[Float32] = Blocks(self._hop, keep=2)
+        self._conditions = Conditions(
             self._shaped,
             hop=profile.hop,
             width=motion.window,
-            count=utterance.frames,
+            count=self._frames,
             first=utterance.first_frame,
+            ahead=self._speech.ahead,
         )
 
     def condition(self, frame: int) -> Condition:
         """What the fields are given for frame ``frame`` of the utterance."""
-        return self.conditions[frame]
+        condition = self._conditions[frame]
+        self._store.forget(min(self._speech.kept_from, frame * SAMPLES_PER_FRAME))
+        return condition
 
     def silent(self, frame: int) -> bool:
-        """Whether nobody speaks during frame ``frame`` of the utterance."""
-        return bool(self._silent[frame])
+        """Whether nobody speaks during frame ``frame``, whose condition was read."""
+        return self._speech.silent(frame)
 
     def audio(self, frame: int) -> Float32:
         """(640,) float32 samples that are played with frame ``frame``; silence after the end."""
-        played = np.zeros(SAMPLES_PER_FRAME, np.float32)
-        piece = self._samples[frame * SAMPLES_PER_FRAME : (frame + 1) * SAMPLES_PER_FRAME]
-        played[: len(piece)] = piece
+        first = frame * SAMPLES_PER_FRAME
+        played: Float32 = self._store.read(first, first + SAMPLES_PER_FRAME).copy()
         return played
 
+    def neutral(self, frame: int) -> Float32:
+        """(204,) float32 neutral landmarks of frame ``frame``, the one read last."""
+        landmarks: Float32 = self._neutral[frame // self._profile.hop][frame % self._profile.hop]
+        return landmarks
+
+    def _frames(self) -> int:
+        """Frames in the utterance; if it goes on, more than anything looks ahead."""
+        return self._utterance.frames if self._utterance.ended else sys.maxsize
+
+    def _hop(self, index: int) -> Float32:
+        neutral = self._speech.hop(index)
+        if self._carried is None:
+            return neutral
+        if index == 0:
+            self._glide = self._carried - neutral[0]
+        frames = index * self._profile.hop + np.arange(len(neutral))
+        left = 1.0 - smoothstep((frames + 1) / self._profile.blend)
+        glided: Float32 = neutral + self._glide * left.astype(np.float32)[:, None]
+        return glided
+
     def _shaped(self, hop: int) -> Shaped:
-        neutral = self._landmarks.hop(hop)
-        first = self._first + hop * self._hop
+        neutral = self._neutral[hop]
+        first = self._utterance.first_frame + hop * self._profile.hop
         weights = self._emotions.weights(first, len(neutral))
         return self._motion.shape(neutral, Moment(first, weights))

@@ -1,12 +1,13 @@
 """The law: frames are a function of what was pushed, not of how or when.
 
-A state machine pushes, pulls, flushes and changes emotion in any order, and keeps a log of what
-was pushed. In the end the log is replayed in the plainest way there is, every utterance in one
-push, and each frame must be the same, bit by bit. Every profile and backend runs it.
+A state machine pushes, pulls, flushes, interrupts and changes emotion in any order, and keeps a log
+of what was pushed. In the end the log is replayed in the plainest way there is, every utterance in
+one push, and each frame must be the same, bit by bit. Every profile and backend runs it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -39,8 +40,10 @@ CHUNKS = st.one_of(
 @dataclass
 class _Utterance:
     samples: list[NDArray[np.float32]] = field(default_factory=list)
-    changes: list[tuple[int, str, float]] = field(default_factory=list)
+    changes: list[tuple[int, str, float, float | None]] = field(default_factory=list)
     ended: bool = False
+    cut: int | None = None
+    """Frames that had been pulled, of the whole session, when it was interrupted."""
 
     @property
     def length(self) -> int:
@@ -75,16 +78,26 @@ def check_law(
             self.session.push(buffer)
             buffer[:] = np.float32(0.5)  # the caller's buffer is the caller's again
 
-        @rule(emotion=st.sampled_from(EMOTIONS), intensity=st.sampled_from((0.0, 0.5, 1.0, 1.5)))
-        def set_emotion(self, emotion: str, intensity: float) -> None:
-            self.log[-1].changes.append((self.log[-1].length, emotion, intensity))
-            self.session.set_emotion(emotion, intensity)
+        @rule(
+            emotion=st.sampled_from(EMOTIONS),
+            intensity=st.sampled_from((0.0, 0.5, 1.0, 1.5)),
+            over=st.sampled_from((None, 0.0, 0.3)),
+        )
+        def set_emotion(self, emotion: str, intensity: float, over: float | None) -> None:
+            self.log[-1].changes.append((self.log[-1].length, emotion, intensity, over))
+            self.session.set_emotion(emotion, intensity, over)
 
         @rule()
         def flush(self) -> None:
             self.session.flush()
             if self.log[-1].length:
                 self.log[-1].ended = True
+                self.log.append(_Utterance())
+
+        @rule()
+        def interrupt(self) -> None:
+            if self.session.interrupt():
+                self.log[-1].cut = len(self.frames)
                 self.log.append(_Utterance())
 
         @rule(count=st.integers(1, 5))
@@ -103,8 +116,10 @@ def check_law(
         @invariant()
         def nothing_is_lost(self) -> None:
             if hasattr(self, "log"):
-                ended = sum(frames_of(u.length) for u in self.log if u.ended)
-                assert len(self.frames) + self.session.ready >= ended
+                since = max((k for k, u in enumerate(self.log) if u.cut is not None), default=-1)
+                ended = sum(frames_of(u.length) for u in self.log[since + 1 :] if u.ended)
+                cut = 0 if since < 0 else self.log[since].cut or 0
+                assert len(self.frames) + self.session.ready >= cut + ended
 
         def teardown(self) -> None:
             if not hasattr(self, "log"):
@@ -119,13 +134,19 @@ def check_law(
                 for utterance in self.log:
                     pushed = 0
                     joined = np.concatenate([*utterance.samples, np.zeros(0, np.float32)])
-                    for sample, emotion, intensity in utterance.changes:
+                    for sample, emotion, intensity, over in utterance.changes:
                         session.push(joined[pushed:sample])
-                        session.set_emotion(emotion, intensity)
+                        session.set_emotion(emotion, intensity, over)
                         pushed = sample
                     session.push(joined[pushed:])
+                    if utterance.cut is not None:
+                        frames += itertools.islice(session, utterance.cut - len(frames))
+                        session.interrupt()
+                        continue
                     session.flush()
-                    frames += list(session)
+                    if not any(u.cut is not None for u in self.log):
+                        frames += list(session)
+                frames += list(session)
             return frames
 
     run_state_machine_as_test(

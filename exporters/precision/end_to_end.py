@@ -23,7 +23,7 @@ from ...runtime.poses.idle import build_idle_track
 from ...runtime.poses.walk import PoseWalk
 from ...runtime.profiles import OFFLINE
 from ...runtime.render.choice import WAVEFRONT
-from ...runtime.speech.landmarks import SpeechNetworks
+from ...runtime.speech.networks import SpeechNetworks
 from ...runtime.utterance import Performance, Utterance
 from .half import HalfRunner
 

@@ -66,19 +66,19 @@ def as_chunks(source: AudioSource, *, rate: int | None = None) -> Iterator[Float
         return _converted(decoded.name, decoded.blocks, Resampler(decoded.rate))
     resampler = Resampler(SAMPLE_RATE if rate is None else rate)
     if isinstance(source, np.ndarray):
-        first = _as_float(source)
+        first = as_float(source)
         if not len(first):
             raise _no_samples("audio samples")
         return _converted("audio samples", iter([first]), resampler)
     if isinstance(source, Iterable):
-        return _converted("audio samples", map(_as_float, source), resampler)
+        return _converted("audio samples", map(as_float, source), resampler)
     raise _no_audio(type(source).__name__)
 
 
 def _converted(name: str, blocks: Iterator[Float32], resampler: Resampler) -> Iterator[Float32]:
     got = 0
     for block in blocks:
-        _check(name, block, got)
+        check_samples(name, block, got)
         got += len(block)
         converted = resampler.push(block)
         if len(converted):
@@ -90,7 +90,12 @@ def _converted(name: str, blocks: Iterator[Float32], resampler: Resampler) -> It
         yield converted
 
 
-def _as_float(samples: Any) -> Float32:
+def as_float(samples: Any) -> Float32:
+    """Raw mono samples → (n,) float32 in [-1, 1], a copy.
+
+    Raises:
+        BadAudio: they are no (n,) array of float32, float64 or int16.
+    """
     if not isinstance(samples, np.ndarray):
         raise _no_audio(type(samples).__name__)
     if samples.ndim != 1:
@@ -113,7 +118,12 @@ def _as_float(samples: Any) -> Float32:
     )
 
 
-def _check(name: str, block: Float32, start: int) -> None:
+def check_samples(name: str, block: Float32, start: int) -> None:
+    """Refuse (n,) float samples that are no sound; ``start`` is the index of the first.
+
+    Raises:
+        BadAudio: one of them is not finite, or passes `LOUDEST`.
+    """
     finite = np.isfinite(block)
     if not finite.all():
         place = int(np.argmin(finite))

@@ -124,6 +124,10 @@ class PitchTracker:
         self._given += len(decided)
         return decided
 
+    def undecided(self) -> Float32:
+        """The best guess at the features that were analysed and not yet given, (T,) float32 Hz."""
+        return self._path.guess()
+
     def flush(self) -> Float32:
         """End the audio, as if silence followed: the features not yet given.
 

@@ -76,13 +76,19 @@ class PathFinder:
 
     def decide(self, count: int) -> NDArray[np.float32]:
         """Pitch of the ``count`` oldest pending windows, (count,) float32 Hz, 0 where unvoiced."""
-        pitch = np.zeros(count, np.float32)
-        if count == 0 or self._score is None:
+        pitch = self.guess()[:count]
+        decided = np.zeros(count, np.float32)
+        decided[: len(pitch)] = pitch
+        del self._pointers[:count], self._frequencies[:count]
+        return decided
+
+    def guess(self) -> NDArray[np.float32]:
+        """What `decide` would say of all pending windows now, (pending,) float32 Hz."""
+        pitch = np.zeros(self.pending, np.float32)
+        if self._score is None:
             return pitch
         state = int(self._score.argmax())
         for t in range(self.pending - 1, -1, -1):
-            if t < count:
-                pitch[t] = self._frequencies[t][state]
+            pitch[t] = self._frequencies[t][state]
             state = int(self._pointers[t][state])
-        del self._pointers[:count], self._frequencies[:count]
         return pitch

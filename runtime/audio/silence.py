@@ -117,6 +117,32 @@ class SilenceJudge:
         return np.array(judged, np.bool_)
 
 
+class Silences:
+    """Whether nobody speaks, frame by frame, of a stream that is heard a little ahead.
+
+    With ``lookahead`` frames of sound after a hop there is no waiting for `LOOKAHEAD_FRAMES`: the
+    judgement then stands as many frames late as are missing. The head begins to move a little
+    after the lips, which nobody sees; the sound and the lips stay in time.
+    """
+
+    def __init__(self, lookahead: int) -> None:
+        self._late = max(0, LOOKAHEAD_FRAMES - lookahead)
+        self._judge = SilenceJudge()
+        self._silent: Bools = np.ones(self._late, np.bool_)
+        self._from = 0
+
+    def push(self, samples: Float32) -> None:
+        """Hear (n,) float32 samples more."""
+        self._silent = np.concatenate([self._silent, ~self._judge.push(samples)])
+
+    def __getitem__(self, frame: int) -> bool:
+        """Frames must be asked for in order."""
+        if frame - self._from > NOISE_MEMORY_FRAMES:
+            self._silent = self._silent[frame - self._from :]
+            self._from = frame
+        return bool(self._silent[frame - self._from])
+
+
 def block_levels(samples: Float32) -> NDArray[np.float64]:
     """(F · 640,) float32 → (F, 4) float64 dBFS of each 10 ms, any offset taken out."""
     blocks = samples.astype(np.float64).reshape(-1, SAMPLES_PER_FRAME // BLOCKS_PER_FRAME)

@@ -134,31 +134,52 @@ class Conditions:
     """The condition of every frame of one utterance.
 
     Args:
-        shaped: hop index → its frames (`MotionPipeline.shape`).
+        shaped: hop index → its frames (`MotionPipeline.shape`), followed by ``ahead`` frames that
+            are guesses at the next hop's.
         hop: frames in a hop.
         width: frames in the condition's window.
-        count: frames in the utterance.
+        count: frames in the utterance, as far as is known.
         first: absolute index of its first frame.
+        ahead: guessed frames; 0 where the next hop can be computed at any time.
     """
 
     def __init__(
-        self, shaped: Callable[[int], Shaped], *, hop: int, width: int, count: int, first: int
+        self,
+        shaped: Callable[[int], Shaped],
+        *,
+        hop: int,
+        width: int,
+        count: Callable[[], int],
+        first: int,
+        ahead: int = 0,
     ) -> None:
         # A window no wider than a hop reaches into two hops at most.
         self._shaped = Blocks(shaped, keep=2 + width // hop)
         self._hop, self._width, self._count, self._first = hop, width, count, first
+        self._ahead = ahead
 
     def __getitem__(self, frame: int) -> Condition:
         """The condition of frame ``frame`` of the utterance, F = 1."""
         here, place = self._shaped[frame // self._hop], frame % self._hop
+
+        def code(other: int) -> Float32:
+            return self._code(other, frame // self._hop)
+
         return Condition(
             landmarks=here.landmarks[place : place + 1],
-            windows=window(self._code, frame, self._width, self._count)[None],
+            windows=window(code, frame, self._width, self._count())[None],
             torso=here.torso[place : place + 1],
             first=self._first + frame,
             eye_opening=None if here.eye_opening is None else here.eye_opening[place : place + 1],
         )
 
-    def _code(self, frame: int) -> Float32:
-        code: Float32 = self._shaped[frame // self._hop].code[frame % self._hop]
+    def _code(self, frame: int, hop: int) -> Float32:
+        """The code of ``frame`` as it is known in hop number ``hop``."""
+        if self._ahead:
+            # Beyond what is guessed the last guess holds.
+            hop = min(hop, frame // self._hop)
+            place = min(frame - hop * self._hop, self._hop + self._ahead - 1)
+        else:
+            hop, place = divmod(frame, self._hop)
+        code: Float32 = self._shaped[hop].code[place]
         return code

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...contract.data import Float32, Pose
+from ..easing import smoothstep
 from .idle import IdleTrack
 from .rotation import Float64, rotation_matrix, rotation_vector
 
@@ -51,8 +52,7 @@ class _Glide:
 
     def share(self, frame: int) -> float:
         """Part of the offset that is left at ``frame``, 1 … 0."""
-        x = min(1.0, (frame - self.begin + 1) / self.frames)
-        return 1.0 - x * x * (3.0 - 2.0 * x)
+        return 1.0 - float(smoothstep((frame - self.begin + 1) / self.frames))
 
 
 class PoseWalk:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,28 +10,12 @@ from ...contract.units import (
     FEATURES_PER_FRAME,
     FIRST_PITCH_BIN,
     FRAMES_PER_LATENT,
-    frames_of,
 )
 from ..audio.pitch import pitch_bins
-from ..backends.protocol import Runner
 from ..noise import latent_noise
 from ..profiles import Profile
 from .features import UtteranceFeatures
-
-
-@dataclass(frozen=True)
-class SpeechNetworks:
-    """The two networks that hear.
-
-    Attributes:
-        hubert: (1, samples) → (1, features, D).
-        audio_to_motion: features, pitch bins and noise → landmarks; see `contract.stages`.
-        latent_width: channels of the noise.
-    """
-
-    hubert: Runner
-    audio_to_motion: Runner
-    latent_width: int
+from .networks import SpeechNetworks, latents_of
 
 
 class UtteranceLandmarks:
@@ -86,11 +68,6 @@ class UtteranceLandmarks:
         )
         landmarks: Float32 = made["landmarks"][0]
         return landmarks[first - seen_from : last - seen_from]
-
-
-def latents_of(samples: int) -> int:
-    """Latents needed to cover ``samples``; the last may be partly silence."""
-    return -(-frames_of(samples) // FRAMES_PER_LATENT)
 
 
 def _padded(bins: NDArray[np.int32], count: int) -> NDArray[np.int32]:

@@ -17,7 +17,8 @@ from emogene.contract.stages import AUDIO_TO_MOTION, HUBERT
 from emogene.exporters.verify import verify_engine_directory
 from emogene.runtime.loading import demo_directory, load_engine_directory
 from emogene.runtime.profiles import OFFLINE
-from emogene.runtime.speech.landmarks import SpeechNetworks, UtteranceLandmarks
+from emogene.runtime.speech.landmarks import UtteranceLandmarks
+from emogene.runtime.speech.networks import SpeechNetworks
 from tests.speech import spoken
 
 from . import golden

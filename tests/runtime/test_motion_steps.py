@@ -154,7 +154,7 @@ def test_windows_cross_hops(hop: int) -> None:
         part = rows[index * hop : (index + 1) * hop]
         return Shaped(part.reshape(-1, LANDMARKS, 3), part, part)
 
-    conditions = Conditions(shaped, hop=hop, width=5, count=10, first=70)
+    conditions = Conditions(shaped, hop=hop, width=5, count=lambda: 10, first=70)
     for frame in (0, 3, 4, 9, 2):
         condition = conditions[frame]
         assert condition.first == 70 + frame

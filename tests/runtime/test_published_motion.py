@@ -107,7 +107,7 @@ def test_the_condition_is_told_how_far_eyes_are_open() -> None:
     mixed = [0.9 * (1 - c) + 0.1 * c for c in (0.1, 0.5, 0.7, 1.0, 0.7, 0.5, 0.1)]
     np.testing.assert_allclose(opening, [0.6, *mixed], rtol=1e-6)
     conditions = Conditions(
-        lambda hop: pipeline.shape(points, moment(74, 8)), hop=8, width=3, count=8, first=74
+        lambda hop: pipeline.shape(points, moment(74, 8)), hop=8, width=3, count=lambda: 8, first=74
     )
     np.testing.assert_allclose(conditions[4].stage_inputs["eye_opening"], [0.1], rtol=1e-6)
     without = MotionPipeline(MotionSpec((WindowStep(1),)), {}, None, seed=0)  # type: ignore[arg-type]

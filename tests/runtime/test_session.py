@@ -14,8 +14,7 @@ import emogene
 from emogene.contract.errors import BadAudio, BadOption, SessionMisuse
 from emogene.contract.units import frames_of
 from emogene.runtime.avatar import KEPT
-from emogene.runtime.profiles import OFFLINE, Profile
-from emogene.runtime.utterance import LOOSE_PIECES, Utterance
+from emogene.runtime.profiles import LIVE, OFFLINE, Profile
 from tests.lawbook import assert_same_frames, check_law
 
 Samples = NDArray[np.float32]
@@ -27,7 +26,7 @@ SHORT_HOPS = replace(OFFLINE, name="short hops", hop=8, clip_seconds=1)
 """`OFFLINE` with borders so close that short audio crosses them all."""
 
 
-@pytest.mark.parametrize(("profile", "examples"), [(OFFLINE, 40), (SHORT_HOPS, 40)])
+@pytest.mark.parametrize(("profile", "examples"), [(OFFLINE, 40), (SHORT_HOPS, 40), (LIVE, 60)])
 def test_the_law(avatar: emogene.Avatar, speech: Samples, profile: Profile, examples: int) -> None:
     check_law(
         lambda seed, emotion: avatar.session(emotion, seed=seed, profile=profile, size=SIZE),
@@ -147,14 +146,6 @@ def test_stored_audio_is_limited(avatar: emogene.Avatar, speech: Samples) -> Non
         assert len(list(session)) == 1
 
 
-def test_tiny_pushes_do_not_cost_an_array_each(speech: Samples) -> None:
-    utterance = Utterance(0, 0)
-    for start in range(5000):
-        utterance.push(speech[start : start + 1])
-    assert utterance.samples == 5000 and len(utterance.pieces) < LOOSE_PIECES
-    np.testing.assert_array_equal(utterance.join(), speech[:5000])
-
-
 def test_bad_pushes_store_nothing(avatar: emogene.Avatar, speech: Samples) -> None:
     with avatar.session(size=SIZE) as session:
         broken = speech[:100].copy()
@@ -198,7 +189,7 @@ def test_closed_sessions_and_avatars_say_so(tiny_engines: Path, speech: Samples)
         ({"seed": -1}, "a whole number from 0"),
         ({"seed": True}, "a whole number from 0"),
         ({"size": True}, "pixels from 1 to 4096"),
-        ({"profile": "online"}, "one of offline"),
+        ({"profile": "online"}, "one of offline, live"),
         ({"size": 0}, "pixels from 1 to 4096"),
         ({"size": 5000}, "pixels from 1 to 4096"),
         ({"idle": "lenient"}, "one of tolerant, strict"),

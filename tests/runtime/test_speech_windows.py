@@ -15,7 +15,8 @@ from emogene.contract.measure import relative_l2
 from emogene.contract.units import HUBERT_RECEPTIVE_FIELD, SAMPLES_PER_FEATURE
 from emogene.runtime.profiles import OFFLINE
 from emogene.runtime.speech.features import UtteranceFeatures
-from emogene.runtime.speech.landmarks import UtteranceLandmarks, latents_of
+from emogene.runtime.speech.landmarks import UtteranceLandmarks
+from emogene.runtime.speech.networks import latents_of
 from tests.speech import spoken
 
 
