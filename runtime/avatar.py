@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ..contract import stages
 from ..contract.data import Frame
-from ..contract.emotions import NEUTRAL
+from ..contract.emotions import NEUTRAL, checked_intensity
 from ..contract.errors import BadOption, SessionMisuse
 from ..contract.manifest import Manifest
 from ..contract.units import SAMPLE_RATE
@@ -39,6 +39,7 @@ from .render.rounds import PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
 from .session import Session, SessionParts
+from .session_options import SessionOptions
 from .speech.networks import SpeechNetworks
 
 MAX_SIZE = 4096
@@ -222,14 +223,18 @@ class Avatar:
             renderer=renderer,
             closed=lambda: self._closed,
         )
-        return Session(
-            parts,
-            profile,
-            seed=seed,
+        options = SessionOptions(
+            avatar=manifest.digest,
             emotion=emotion,
-            intensity=intensity,
+            intensity=checked_intensity(intensity),
+            seed=seed,
+            profile=profile,
+            size=renderer.camera.size,
+            idle=idle,
+            quality=renderer.quality,
             sample_rate=sample_rate,
         )
+        return Session(parts, options)
 
     def render(
         self,

@@ -21,6 +21,7 @@ from .poses.idle import IdleTrack
 from .poses.walk import PoseWalk
 from .profiles import Profile
 from .render.renderer import Renderer
+from .session_options import SessionOptions
 from .speech.networks import SpeechNetworks, latents_of
 from .utterance import Performance, Utterance
 
@@ -56,19 +57,13 @@ class Session:
     at once. Made by `Avatar.session`.
     """
 
-    def __init__(
-        self,
-        parts: SessionParts,
-        profile: Profile,
-        *,
-        seed: int,
-        emotion: str,
-        intensity: float,
-        sample_rate: int,
-    ) -> None:
-        self._parts, self._profile, self._seed = parts, profile, seed
-        self._emotions = EmotionTimeline(emotion, intensity, profile.emotion_fade)
-        self._rate, self._intake = sample_rate, Intake(sample_rate)
+    def __init__(self, parts: SessionParts, options: SessionOptions) -> None:
+        self._parts, self._options = parts, options
+        self._profile, self._rate = options.profile, options.sample_rate
+        self._emotions = EmotionTimeline(
+            options.emotion, options.intensity, self._profile.emotion_fade
+        )
+        self._intake = Intake(self._rate)
         self._filled = 0  # samples of the utterance that were not pushed by the caller
         self._utterances: deque[Utterance] = deque([Utterance(0, 0)])
         self._performance: Performance | None = None
@@ -77,6 +72,11 @@ class Session:
         self._metrics = SessionMetrics()
         self._began: float | None = None
         self._closed = False
+
+    @property
+    def options(self) -> SessionOptions:
+        """How it was opened."""
+        return self._options
 
     @property
     def profile(self) -> Profile:
@@ -226,8 +226,11 @@ class Session:
         )
         return seconds
 
-    def pull(self) -> Frame | None:
+    def pull(self, deadline: float | None = None) -> Frame | None:
         """Compute the next frame; None if more must be pushed or flushed first.
+
+        Args:
+            deadline: when it is needed, `time.monotonic` seconds; orders sessions of one avatar.
 
         Raises:
             SessionMisuse: the session is closed.
@@ -244,7 +247,7 @@ class Session:
                 self._parts.motion,
                 self._emotions,
                 self._profile,
-                self._seed,
+                self._options.seed,
                 self._carried,
             )
         frame = self._compute(self._performance, place)

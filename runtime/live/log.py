@@ -55,6 +55,10 @@ class Pushed:
     count: int
     kind: Literal["push"] = "push"
 
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise BadOption("count", expected="0 samples or more", found=str(self.count))
+
 
 @dataclass(frozen=True)
 class Filled:
@@ -205,10 +209,10 @@ class LogReader:
                 if not isinstance(event, Pushed):
                     yield event, None
                     continue
-                block = np.frombuffer(samples.read(4 * max(0, event.count)), "<f4")
-                if len(block) != event.count:
+                data = samples.read(4 * event.count)
+                if len(data) < 4 * event.count:
                     return
-                yield event, block.astype(np.float32)
+                yield event, np.frombuffer(data, "<f4").astype(np.float32)
 
     def _open(self, name: str) -> IO[bytes]:
         try:

@@ -52,7 +52,7 @@ class LiveOptions:
         _one_of("flood", self.flood, ("refuse", "wait"))
         _between("lead", self.lead, 0.0, 1.0)
         _between("jitter", self.jitter, 0.0, 2.0)
-        _between("backlog", self.backlog, 0.1, 3600.0)
+        _between("backlog", self.backlog, 0.1, 600.0)
         _between("catch_up", self.catch_up, 0.0, 10.0)
         least = 1 + math.ceil(self.lead / PERIOD)
         if not (type(self.queue) is int and least <= self.queue <= 1000):

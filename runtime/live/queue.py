@@ -101,7 +101,9 @@ class FrameQueue:
                     return due.frame
                 if (self._ended and not self._frames) or (until is not None and now >= until):
                     return None
-                moments = [due.moment for due in self._frames][:1] + ([] if until is None else [until])
+                moments = [due.moment for due in self._frames][:1] + (
+                    [] if until is None else [until]
+                )
                 self._clock.wait(self._state, min(moments, default=None))
 
     def seconds_to_next(self) -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ...contract.data import Float32
 from ...contract.errors import Failure
-from ...contract.units import SAMPLES_PER_FRAME
+from ...contract.units import FRAMES_PER_SECOND, SAMPLES_PER_FRAME
 from ..metrics import SessionMetrics
 from .clock import Clock
 from .inbox import Inbox
@@ -48,7 +48,7 @@ class Worker:
         self._marks = Marks()
         self._heard = -math.inf
         self._flushed = False
-        self._due = clock.now() + options.lead
+        self._tick, self._start = 0, clock.now() + options.lead
         self._thread = threading.Thread(target=self._run, name="emogene-live", daemon=True)
         # Read by other threads; each is replaced as a whole.
         self.filler = 0
@@ -77,10 +77,20 @@ class Worker:
         self._marks.clear()
         recorder.interrupt()
 
+    @property
+    def _due(self) -> float:
+        """When the next frame is to be shown."""
+        return self._start + self._tick / FRAMES_PER_SECOND
+
+    @property
+    def _begin(self) -> float:
+        """When it is to be begun."""
+        return self._due - self._options.lead
+
     def _run(self) -> None:
         try:
-            while self._queue.wait_to_begin(self._due - self._options.lead) and self._make():
-                pass
+            while self._queue.wait_to_begin(self._begin) and self._make():
+                self._tick += 1
         except BaseException as error:
             self._failed(error)
         try:
@@ -111,15 +121,14 @@ class Worker:
         self.session_metrics = recorder.metrics
         self._inbox.report(recorder.backlog_seconds)
         self._queue.put(Due(frame, self._due, self._marks.pop(frame.index)))
-        self._due += PERIOD
         return True
 
     def _set_back(self) -> None:
         """Set the clock back by what cannot be made up for."""
-        behind = self._clock.now() - (self._due - self._options.lead)
+        behind = self._clock.now() - self._begin
         if behind > self._options.catch_up:
             slipped = int(behind / PERIOD)
-            self._due += slipped * PERIOD
+            self._tick += slipped
             self.slipped += slipped
 
     def _fill(self) -> None:
