@@ -20,7 +20,7 @@ class Marks:
             self._marks.append((frame, moment))
 
     def pop(self, frame: int) -> float | None:
-        """The moment of frame ``frame``, which is forgotten with all before it; None without one."""
+        """The moment of frame ``frame``, which is forgotten with all before; None without one."""
         moment = None
         while self._marks and self._marks[0][0] <= frame:
             index, pushed = self._marks.popleft()

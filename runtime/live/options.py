@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ...contract.errors import BadOption
@@ -92,7 +92,7 @@ class LiveMetrics:
     backlog_seconds: float = 0.0
     first_frame_seconds: float | None = None
     latency_seconds: float | None = None
-    session: SessionMetrics = SessionMetrics()
+    session: SessionMetrics = field(default_factory=SessionMetrics)
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from ...contract.units import FRAMES_PER_SECOND, SAMPLE_RATE, frames_of
 from ..audio.resample import held_back
 from ..metrics import SessionMetrics
 from ..session import Session
-from .log import Ended, EmotionSet, Filled, Flushed, Interrupted, LogWriter, Pushed
+from .log import EmotionSet, Ended, Filled, Flushed, Interrupted, LogWriter, Pushed
 
 
 class Recorder:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from ...contract.data import Float32
 from ...contract.errors import Failure
 from ...contract.units import FRAMES_PER_SECOND, SAMPLES_PER_FRAME
-from ..metrics import SessionMetrics
 from .clock import Clock
 from .inbox import Inbox
 from .marks import Marks

@@ -170,9 +170,8 @@ def test_rendered_emotions_follow_the_track(
     cut = (speech[:24_000][k : k + 777] for k in range(0, 24_000, 777))
     assert_same_frames(list(avatar.render(cut, EmotionTrack.of(words), seed=3, size=16)), frames)
     plain = list(avatar.render(speech[:24_000], "sad", seed=3, size=16))
-    assert (plain[12].image == frames[12].image).all() and (
-        plain[20].image != frames[20].image
-    ).any()
+    assert (plain[8].image == frames[8].image).all()  # its window does not reach the change
+    assert (plain[20].image != frames[20].image).any()
 
 
 def test_a_fade_takes_the_time_the_track_says(

@@ -150,7 +150,7 @@ def test_the_end_of_the_input_is_the_end_of_the_stream(stage: MakeStage) -> None
         frames += [frame] if frame else []
     assert (heard(frames) == 0.25).sum() == 640 * 3 + 1
     assert here.driver.pull() is None and list(here.driver) == []
-    with pytest.raises(emogene.BadInput, match="one whose input ended|a closed one"):
+    with pytest.raises(emogene.BadInput, match=r"one whose input ended|a closed one"):
         here.driver.push(loud(1))
 
 

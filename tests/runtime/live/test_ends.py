@@ -100,7 +100,7 @@ def test_a_producer_that_floods_is_refused(stage: MakeStage) -> None:
     here = stage(LiveOptions(backlog=2.0))
     for _ in range(4):
         here.driver.push(silence(0.4))
-    with pytest.raises(SessionMisuse, match="at most 2 s of sound not yet shown, found 2.* s"):
+    with pytest.raises(SessionMisuse, match=r"at most 2 s of sound not yet shown, found 2.* s"):
         here.driver.push(silence(0.5))
     with pytest.raises(SessionMisuse):
         here.driver.push(silence(2.1))
@@ -160,7 +160,7 @@ def test_closed_in_the_middle_of_a_frame(
     gate = Gate(session, monkeypatch)
     driver = LiveDriver(session)
     assert gate.reached.wait(PATIENCE)
-    waiting, taken = in_a_thread(driver.pull)
+    waiting, _ = in_a_thread(driver.pull)
     closing, _ = in_a_thread(driver.close)
     closing.join(0.05)
     assert closing.is_alive()  # the frame is finished first
@@ -288,7 +288,7 @@ def test_a_log_on_a_full_disk_ends_the_driver(stage: MakeStage, tmp_path: Path) 
     here.driver.flush()
     here.clock.advance(PERIOD)
     eventually(lambda: here.driver._queue._ended)
-    with pytest.raises(BadOutput, match="log: .*no space left on the disk"):
+    with pytest.raises(BadOutput, match=r"log: .*no space left on the disk"):
         here.driver.close()
 
 
