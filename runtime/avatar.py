@@ -18,6 +18,7 @@ from ..contract.units import SAMPLE_RATE
 from ..contract.weights import BACKGROUND, POSES
 from ..kernels.fused import FusedField
 from ..kernels.threads import ThreadPool
+from .admission import Admission, MaxSessions, checked_limit
 from .audio.load import AudioSource, as_chunks
 from .backends.choice import AUTO, Choice
 from .backends.providers import CPU
@@ -38,12 +39,16 @@ from .render.renderer import Renderer, WavefrontRenderer
 from .render.rounds import PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
+from .scheduler import FrameScheduler, LoadMeter
 from .session import Session, SessionParts
 from .session_options import SessionOptions
 from .speech.networks import SpeechNetworks
 
 MAX_SIZE = 4096
 """Largest side of a picture, pixels."""
+
+MOST_SLOTS = 2
+"""Frames computed at once, at most: their kernels take turns, only what is around them overlaps."""
 
 KEPT = 4
 """Renderers an avatar keeps; a large one holds hundreds of megabytes. Sessions hold their own."""
@@ -61,6 +66,7 @@ def open(
     precisions: Mapping[str, str] | None = None,
     marching: str = PER_RAY,
     renderer: str = AUTO_RENDERER,
+    max_sessions: MaxSessions = None,
 ) -> Avatar:
     """Open an engine directory.
 
@@ -79,16 +85,19 @@ def open(
         renderer: what paints: ``"fused"`` (head, torso and background in one compiled loop on the
             CPU), ``"wavefront"`` (the directory's networks in rounds, on any backend), or
             ``"auto"``: fused where the networks would run on the CPU anyway.
+        max_sessions: sessions that may be open at once; ``"auto"`` refuses a live one that would
+            leave all of them less than 25 frames a second, going by the frames measured so far.
 
     Raises:
         BadEngineDirectory: it is missing, damaged, or does not fit this version.
-        BadOption: ``threads`` is less than 1, there is no such backend, renderer or instruction set
-            (``EMOGENE_CPU``), or a stage is not there in such a precision.
+        BadOption: ``threads`` or ``max_sessions`` is less than 1; there is no such backend,
+            renderer or instruction set (``EMOGENE_CPU``); or a stage is not there in such a precision.
         KernelLibraryMissing: the compiled kernels are not there.
         Unavailable: ``strict``, and the backend does not work here; or this machine or this avatar
             is not one for the renderer or instruction set that was asked for.
     """
     checked_renderer(renderer)
+    checked_limit(max_sessions)
     if threads is not None and threads < 1:
         raise BadOption(
             "threads", expected="at least 1", found=str(threads), remedy="leave it out to use all"
@@ -100,7 +109,7 @@ def open(
     except BadOption:
         loaded.close()
         raise
-    return Avatar(loaded, count, renderer, marching)
+    return Avatar(loaded, count, renderer, marching, max_sessions)
 
 
 def available_threads() -> int:
@@ -122,6 +131,7 @@ class Avatar:
         threads: int,
         renderer: str = AUTO_RENDERER,
         marching: str = PER_RAY,
+        max_sessions: MaxSessions = None,
     ) -> None:
         self._loaded, self._threads, self._marching = loaded, threads, marching
         try:
@@ -138,6 +148,9 @@ class Avatar:
             loaded.close()
             raise
         self._pool = ThreadPool(threads)
+        self._scheduler = FrameScheduler(min(MOST_SLOTS, max(1, threads // 2)))
+        self._meter = LoadMeter(self._scheduler.slots)
+        self._admission = Admission(max_sessions, self._meter)
         self._renderers: OrderedDict[tuple[int, Quality], Renderer] = OrderedDict()
         self._heads: OrderedDict[float, WavefrontHead] = OrderedDict()
         self._lock = threading.Lock()
@@ -162,6 +175,11 @@ class Avatar:
     def threads(self) -> int:
         """Processor threads it may use."""
         return self._threads
+
+    @property
+    def sessions(self) -> int:
+        """Sessions open now."""
+        return self._admission.open
 
     @property
     def backends(self) -> dict[str, str]:
@@ -207,6 +225,7 @@ class Avatar:
             BadAudio: no audio has that sample rate.
             BadOption: one of them is out of range.
             SessionMisuse: the avatar is closed.
+            TooManySessions: it has as many sessions as it may.
         """
         profile = find_profile(profile)
         seed = checked_seed(seed)
@@ -221,7 +240,8 @@ class Avatar:
             walk=PoseWalk(weights[POSES], track),
             idle_track=track,
             renderer=renderer,
-            closed=lambda: self._closed,
+            scheduler=self._scheduler,
+            meter=self._meter,
         )
         options = SessionOptions(
             avatar=manifest.digest,
@@ -234,7 +254,7 @@ class Avatar:
             quality=renderer.quality,
             sample_rate=sample_rate,
         )
-        return Session(parts, options)
+        return self._admission.admit(profile, renderer.camera.size, lambda: Session(parts, options))
 
     def render(
         self,
@@ -328,7 +348,9 @@ class Avatar:
             )
 
     def close(self) -> None:
-        """Free its networks and threads; twice is fine."""
+        """Free its networks and threads, once the frames that are being computed are done; sessions
+        that are still open then refuse to go on. Twice is fine."""
+        self._scheduler.close()
         with self._lock:
             self._closed = True
             self._renderers.clear()
