@@ -91,7 +91,8 @@ def open(
     Raises:
         BadEngineDirectory: it is missing, damaged, or does not fit this version.
         BadOption: ``threads`` or ``max_sessions`` is less than 1; there is no such backend,
-            renderer or instruction set (``EMOGENE_CPU``); or a stage is not there in such a precision.
+            renderer or instruction set (``EMOGENE_CPU``); or a stage is not there in such a
+            precision.
         KernelLibraryMissing: the compiled kernels are not there.
         Unavailable: ``strict``, and the backend does not work here; or this machine or this avatar
             is not one for the renderer or instruction set that was asked for.

@@ -113,6 +113,26 @@ def emogene_run(
             metavar="PATH",
         ),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Speak in real time: raw 16-bit mono samples on standard input (AUDIO is -), or "
+            "the microphone (no AUDIO); y4m on standard output unless -o says otherwise.",
+        ),
+    ] = False,
+    sample_rate: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Of the raw samples, with --live (default: 16000).", metavar="HZ"),
+    ] = None,
+    log: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="With --live: a folder for a log of the session.", metavar="DIR"),
+    ] = None,
+    replay: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Render the session in such a log once more.", metavar="DIR"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of all that is random.", metavar="N")] = 0,
     size: Annotated[
         Optional[int],  # noqa: UP045
@@ -177,6 +197,10 @@ def emogene_run(
 
     run_command(
         RunOptions(
+            live=live,
+            sample_rate=sample_rate,
+            log=log,
+            replay=replay,
             audio=audio,
             sample=sample,
             engine_dir=engine_dir,

@@ -16,6 +16,7 @@ from ..contract.codec import CodecError, from_plain
 from ..contract.emotions import NEUTRAL, checked_intensity, emotion_index
 from ..contract.errors import BadInput, BadOption
 from ..contract.units import SAMPLE_RATE
+from .emotion_timeline import LONGEST_FADE
 
 MAX_POINTS = 10_000
 """Changes in one track; more are a mistake."""
@@ -34,7 +35,7 @@ class EmotionPoint:
         time: when it begins, seconds from the first sample.
         emotion: one of `emogene.EMOTIONS`.
         intensity: 0 … 1.5; None takes that of the whole recording.
-        fade: how long it takes, seconds; None takes the profile's.
+        fade: how long it takes, 0 … 60 seconds; None takes the profile's.
 
     Raises:
         BadOption: one of them is out of range.
@@ -49,15 +50,14 @@ class EmotionPoint:
         emotion_index(self.emotion)
         if self.intensity is not None:
             checked_intensity(self.intensity)
-        for name in ("time", "fade"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise BadOption(name, expected="seconds, 0 or more", found=str(value))
+        if self.fade is not None and not 0 <= self.fade <= LONGEST_FADE:
+            raise BadOption("fade", expected=f"seconds, 0 … {LONGEST_FADE:g}", found=str(self.fade))
+        if not 0 <= self.time < math.inf:
+            raise BadOption("time", expected="seconds, 0 or more", found=str(self.time))
 
-    @property
-    def sample(self) -> int:
-        """Absolute index of the first sample it holds for."""
-        return round(self.time * SAMPLE_RATE)
+    def sample(self, rate: int = SAMPLE_RATE) -> int:
+        """Absolute index, at ``rate`` samples a second, of the first sample it holds for."""
+        return round(self.time * rate)
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,12 @@ class EmotionTrack:
     def opening(self) -> EmotionPoint:
         """What is worn at the first sample."""
         first = self.points[0]
-        return first if first.sample == 0 else EmotionPoint(0.0, NEUTRAL)
+        return first if first.sample() == 0 else EmotionPoint(0.0, NEUTRAL)
 
     @property
     def changes(self) -> tuple[EmotionPoint, ...]:
         """What comes after the opening."""
-        return tuple(point for point in self.points if point.sample)
+        return tuple(point for point in self.points if point.sample())
 
 
 def _numbered(words: list[str]) -> Iterator[tuple[int, str]]:

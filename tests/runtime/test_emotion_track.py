@@ -30,7 +30,7 @@ def test_words_on_the_command_line() -> None:
         EmotionPoint(3.0, "sad"),
     )
     assert track.emotions == ("neutral", "happy", "sad")
-    assert [point.sample for point in track.changes] == [40_000, 48_000]
+    assert [point.sample() for point in track.changes] == [40_000, 48_000]
 
 
 def test_before_the_first_change_the_avatar_is_neutral() -> None:
@@ -115,7 +115,7 @@ def test_columns_that_are_not_needed_may_be_missing(tmp_path: Path) -> None:
         (
             "t.json",
             '[{"time": 0, "emotion": "sad", "fade": -1}]',
-            "entry 1: fade: expected seconds",
+            "entry 1: fade",
         ),
         ("t.txt", "0:happy", "t.txt: expected an emotion track ending in .json or .csv"),
     ],
@@ -146,7 +146,7 @@ class _Noted:
         self.calls.append(len(samples))
 
     def set_emotion(
-        self, emotion: str, intensity: float | None = None, *, over: float | None = None
+        self, emotion: str, intensity: float | None = None, over: float | None = None
     ) -> None:
         self.calls.append((emotion, intensity, over))
 
