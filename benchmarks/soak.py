@@ -33,7 +33,7 @@ def soak(
     minutes: Annotated[
         float, typer.Option(help="Of the session without end; 0 leaves it out.")
     ] = 1,
-    warm_up: Annotated[float, typer.Option(help="Seconds of it left out of the slopes.")] = 15,
+    warm_up: Annotated[float, typer.Option(help="Seconds of it left out of the slopes.")] = 60,
     seconds: Annotated[
         float, typer.Option(help="Of each of the measurements with many sessions; 0 leaves out.")
     ] = 6,

@@ -39,7 +39,7 @@ from .render.renderer import Renderer, WavefrontRenderer
 from .render.rounds import PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
-from .scheduler import FrameScheduler, LoadMeter
+from .scheduler import Beats, FrameScheduler, LoadMeter
 from .session import Session, SessionParts
 from .session_options import SessionOptions
 from .speech.networks import SpeechNetworks
@@ -150,6 +150,7 @@ class Avatar:
             raise
         self._pool = ThreadPool(threads)
         self._scheduler = FrameScheduler(min(MOST_SLOTS, max(1, threads // 2)))
+        self._beats = Beats()
         self._meter = LoadMeter(self._scheduler.slots)
         self._admission = Admission(max_sessions, self._meter)
         self._renderers: OrderedDict[tuple[int, Quality], Renderer] = OrderedDict()
@@ -243,6 +244,7 @@ class Avatar:
             renderer=renderer,
             scheduler=self._scheduler,
             meter=self._meter,
+            beats=self._beats,
         )
         options = SessionOptions(
             avatar=manifest.digest,

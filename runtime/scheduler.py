@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -101,6 +102,38 @@ class FrameScheduler:
 
     def _admits(self, ticket: tuple[float, int]) -> bool:
         return self._running < self.slots and ticket == min(self._waiting)
+
+
+class Beats:
+    """Spreads sessions that need something regularly over the time between, so that they do not
+    all need it at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # One that is forgotten without an end must not be considered for ever.
+        self._begun: weakref.WeakKeyDictionary[object, float] = weakref.WeakKeyDictionary()
+
+    def begin(self, who: object, now: float, period: float) -> float:
+        """The first moment from ``now`` on that is furthest from the beats of all others.
+
+        Args:
+            who: until `end` is told of it.
+            now: seconds.
+            period: of its beats, seconds.
+        """
+        with self._lock:
+            phases = sorted(moment % period for moment in self._begun.values())
+            if phases:
+                after = [*phases[1:], phases[0] + period]
+                gap, phase = max((b - a, a) for a, b in zip(phases, after, strict=True))
+                now += (phase + gap / 2 - now) % period
+            self._begun[who] = now
+            return now
+
+    def end(self, who: object) -> None:
+        """``who`` has no more beats."""
+        with self._lock:
+            self._begun.pop(who, None)
 
 
 class LoadMeter:

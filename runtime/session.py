@@ -22,7 +22,7 @@ from .poses.idle import IdleTrack
 from .poses.walk import PoseWalk
 from .profiles import Profile
 from .render.renderer import Renderer
-from .scheduler import FrameScheduler, LoadMeter, avatar_closed
+from .scheduler import Beats, FrameScheduler, LoadMeter, avatar_closed
 from .session_options import SessionOptions
 from .speech.networks import SpeechNetworks, latents_of
 from .utterance import Performance, Utterance
@@ -40,6 +40,7 @@ class SessionParts:
         renderer: what paints, at the session's size.
         scheduler: says when a frame may be computed, and whether the avatar was closed.
         meter: hears how long live frames took.
+        beats: spreads those that are pulled on a clock.
     """
 
     speech: SpeechNetworks
@@ -49,6 +50,7 @@ class SessionParts:
     renderer: Renderer
     scheduler: FrameScheduler
     meter: LoadMeter
+    beats: Beats
 
 
 WARM_UP = 8
@@ -149,6 +151,13 @@ class Session:
         """Its counters now."""
         held = sum(u.store.held for u in self._utterances)
         return replace(self._metrics, ready=self.ready, held_seconds=held / SAMPLE_RATE)
+
+    def begin_beat(self, now: float) -> float:
+        """The best moment from ``now`` on, in seconds, to begin to pull a frame every 40 ms.
+
+        Others on the same clock, if there are any, need their hops computed at other times.
+        """
+        return self._parts.beats.begin(self, now, self._profile.hop / FRAMES_PER_SECOND)
 
     def push(self, samples: Pushed) -> None:
         """Store more audio.
@@ -296,6 +305,7 @@ class Session:
         is being computed."""
         with self._busy:
             self._closed = True
+            self._parts.beats.end(self)
             self._utterances = deque([Utterance(self._next_frame, 0)])
             self._performance, self._carried = None, None
 

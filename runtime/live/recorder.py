@@ -59,6 +59,10 @@ class Recorder:
         """Sound pushed and not pulled."""
         return self.next_sample / SAMPLE_RATE - self._frames / FRAMES_PER_SECOND
 
+    def begin(self, now: float) -> float:
+        """As `Session.begin_beat`."""
+        return self._session.begin_beat(now)
+
     def push(self, block: Float32) -> None:
         """Push (n,) float32 samples at the session's rate."""
         event = Pushed(self._frames, self.next_sample, len(block))

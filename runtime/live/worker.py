@@ -47,7 +47,7 @@ class Worker:
         self._marks = Marks()
         self._heard = -math.inf
         self._flushed = False
-        self._tick, self._start = 0, clock.now() + options.lead
+        self._tick, self._start = 0, recorder.begin(clock.now()) + options.lead
         self._thread = threading.Thread(target=self._run, name="emogene-live", daemon=True)
         # Read by other threads; each is replaced as a whole.
         self.filler = 0

@@ -43,14 +43,15 @@ COMMANDS = [
 def folder(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: Path, tiny_engines: Path
 ) -> Path:
-    """``speech.wav``, ``speech.mp3``, ``track.csv``, ``checkpoints/``, ``e/`` and what is imported,
-    as the documents assume."""
+    """``speech.wav``, ``.mp3`` and ``.raw``, ``track.csv``, ``checkpoints/``, ``e/`` and what is
+    imported, as the documents assume."""
     import soundfile
 
     made = tmp_path_factory.mktemp("documents")
     speech = spoken("Hello.")
     soundfile.write(made / "speech.wav", speech, 16_000)
     soundfile.write(made / "speech.mp3", speech, 16_000)
+    soundfile.write(made / "speech.raw", speech, 16_000, "PCM_16", format="RAW")
     (made / "track.csv").write_text(blocks("csv")[0][1])
     shutil.copytree(tiny_checkpoints, made / "checkpoints")
     shutil.copytree(tiny_engines, made / "e")

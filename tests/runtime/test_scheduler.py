@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 import emogene
 from emogene.contract.errors import BadOption, SessionMisuse, TooManySessions
 from emogene.runtime.live.driver import LiveDriver
-from emogene.runtime.live.options import PERIOD, LiveOptions
-from emogene.runtime.scheduler import FrameScheduler, LoadMeter
+from emogene.runtime.live.options import LiveOptions
+from emogene.runtime.scheduler import Beats, FrameScheduler, LoadMeter
 from tests.lawbook import assert_same_frames
 from tests.runtime.live.fake_clock import PATIENCE, FakeClock, eventually
 
@@ -193,6 +193,24 @@ def test_sessions_that_pull_as_fast_as_they_can_get_the_same(
     assert min(counts.values()) > 0.5 * max(counts.values()), counts
 
 
+class Someone:
+    pass
+
+
+def test_beats_are_spread_over_their_period() -> None:
+    beats, them = Beats(), [Someone() for _ in range(8)]
+    begun = [beats.begin(someone, 1000.0, 0.16) for someone in them]
+    assert begun[0] == 1000.0 and all(1000.0 <= moment < 1000.16 for moment in begun)
+    phases = sorted(moment % 0.16 for moment in begun)
+    assert np.diff(phases) == pytest.approx([0.02] * 7)
+    beats.end(them[3])
+    beats.end(them[3])
+    freed = begun[3] % 0.16
+    assert beats.begin(Someone(), 2000.05, 0.16) % 0.16 == pytest.approx(freed)
+    del them[:]
+    assert beats.begin(Someone(), 3000.0, 0.16) == 3000.0  # nobody is there any more
+
+
 def test_eight_drivers_on_one_clock_all_keep_the_time(avatar: emogene.Avatar) -> None:
     clock = FakeClock()
     drivers = [
@@ -201,11 +219,14 @@ def test_eight_drivers_on_one_clock_all_keep_the_time(avatar: emogene.Avatar) ->
         )
         for k in range(8)
     ]
-    for tick in range(1, 30):
-        eventually(lambda: all(d.metrics.frames == tick for d in drivers))  # noqa: B023
-        clock.advance(PERIOD)
+    steps = 240  # of 5 ms; the last driver begins within 160 ms
+    for step in range(steps):
+        clock.advance(0.005)
+        eventually(lambda: all(d.metrics.frames >= (step - 33) // 8 for d in drivers))  # noqa: B023
+    counts = [driver.metrics.frames for driver in drivers]
     for driver in drivers:
         driver.close()
+    assert max(counts) <= 1 + steps // 8 and min(counts) >= (steps - 34) // 8, counts
     assert {d.metrics.slipped for d in drivers} == {0}
 
 
