@@ -17,6 +17,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 @cache.command("list")
 def list_entries(as_json: AsJson = False) -> None:
     """Show every exported avatar, precision and engine that is kept."""
+    from ..kernels.gpu.cubin_cache import CubinCache
     from .engines.cache import EngineCache
     from .report import shown_architectures, shown_size
     from .stage_cache import StageCache
@@ -33,6 +34,10 @@ def list_entries(as_json: AsJson = False) -> None:
         )
         for e in EngineCache(root / "engines").list_entries()
     ]
+    rows += [
+        ("cubin", f"{e.unit} {e.architecture} NVRTC {e.nvrtc}", key, e.size)
+        for key, e in CubinCache(root / "kernels").entries()
+    ]
     if as_json:
         names = ("kind", "what", "key", "size_bytes")
         entries = [dict(zip(names, row, strict=True)) for row in rows]
@@ -47,12 +52,17 @@ def list_entries(as_json: AsJson = False) -> None:
 @cache.command("clear")
 def clear(as_json: AsJson = False) -> None:
     """Remove all of it."""
+    from ..kernels.gpu.cubin_cache import CubinCache
     from .engines.cache import EngineCache
     from .report import shown_size
     from .stage_cache import StageCache
 
     root = cache_folder()
-    cleared = [StageCache(root / "exports").clear(), EngineCache(root / "engines").clear()]
+    cleared = [
+        StageCache(root / "exports").clear(),
+        EngineCache(root / "engines").clear(),
+        CubinCache(root / "kernels").clear(),
+    ]
     count, size = (sum(values) for values in zip(*cleared, strict=True))
     if as_json:
         print_json({"folder": str(root), "entries": count, "size_bytes": size})

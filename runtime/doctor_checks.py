@@ -16,6 +16,7 @@ from typing import Literal
 
 from ..contract.errors import EmoGeneError
 from ..kernels import instructions, native
+from ..kernels.gpu import cuda_python
 from .backends.compatibility import library_obstacle
 from .backends.driver import DRIVER_INSTALL, Driver
 from .backends.flavours import FLAVOURS, Flavour, load, module_name, package_version
@@ -127,13 +128,13 @@ def check_gpu(driver: Driver) -> Check:
 
 
 def check_cuda(driver: Driver) -> Check:
-    """``cuda.bindings``, with which engines get memory and streams."""
-    install = 'pip install "emogene[gpu]"'
+    """``cuda.bindings``, through which engines and kernels reach a GPU."""
+    install = 'pip install "emogene[cuda]"'
     if not driver.gpus:
         return Check("CUDA", NOT_NEEDED, "no GPU to use it with", "")
     newest = f"driver runs CUDA {driver.cuda[0]}.{driver.cuda[1]}"
     try:
-        importlib.import_module("cuda.bindings.runtime")
+        importlib.import_module(cuda_python.MODULE)
     except (ImportError, OSError) as error:
         status = BROKEN if _any_library() else NOT_NEEDED
         return Check("CUDA", status, f"{newest}; cuda.bindings: {_first_line(error)}", install)

@@ -58,6 +58,13 @@ LEAD, HANGOVER = 1, 5
 LOOKAHEAD_FRAMES = (STEADY_FRAMES - 1) + (SHORTEST_SPEECH - 1) + LEAD + (SHORTEST_SILENCE - 1)
 """Frames after frame k that must be there before frame k is judged."""
 
+TOLD_LATE = 5
+"""Frames by which the head learns of speech and silence after they begin. Heads move a little after
+the lips, and so a stream need not wait for `LOOKAHEAD_FRAMES`."""
+
+TOLD_AFTER = LOOKAHEAD_FRAMES - TOLD_LATE
+"""Frames after frame k that must be there before the head is told of frame k."""
+
 
 def speaking(samples: Float32, first: int = 0) -> Bools:
     """Judge a whole utterance.
@@ -118,25 +125,25 @@ class SilenceJudge:
 
 
 class Silences:
-    """Whether nobody speaks, frame by frame, of a stream that is heard a little ahead.
+    """Whether nobody speaks, frame by frame, as the head is told: `TOLD_LATE` frames late.
 
-    With ``lookahead`` frames of sound after a hop there is no waiting for `LOOKAHEAD_FRAMES`: the
-    judgement then stands as many frames late as are missing. The head begins to move a little
-    after the lips, which nobody sees; the sound and the lips stay in time.
+    Frames must be asked for in order, each once the `TOLD_AFTER` frames after it were pushed.
     """
 
-    def __init__(self, lookahead: int) -> None:
-        self._late = max(0, LOOKAHEAD_FRAMES - lookahead)
+    def __init__(self) -> None:
         self._judge = SilenceJudge()
-        self._silent: Bools = np.ones(self._late, np.bool_)
+        self._silent: Bools = np.ones(TOLD_LATE, np.bool_)
         self._from = 0
 
     def push(self, samples: Float32) -> None:
         """Hear (n,) float32 samples more."""
         self._silent = np.concatenate([self._silent, ~self._judge.push(samples)])
 
+    def flush(self) -> None:
+        """End the audio, as if silence followed."""
+        self._silent = np.concatenate([self._silent, ~self._judge.flush()])
+
     def __getitem__(self, frame: int) -> bool:
-        """Frames must be asked for in order."""
         if frame - self._from > NOISE_MEMORY_FRAMES:
             self._silent = self._silent[frame - self._from :]
             self._from = frame

@@ -20,8 +20,8 @@ from ...contract.engines import EngineSpec
 from ...contract.errors import BadEngineDirectory, Failure
 from ...contract.manifest import Manifest
 from ...contract.tensors import TensorSpec
+from ...kernels.gpu.opening import open_gpu
 from .compatibility import engine_obstacle, library_obstacle, rebuild_command
-from .device_memory import Cuda
 from .driver import Driver, find_driver
 from .flavours import FLAVOURS, Flavour, load
 from .jit_cache import JitCacheFile
@@ -99,7 +99,7 @@ class TensorRtRunner:
         self.inputs, self.outputs = stage.inputs, stage.outputs
         self._profile, self._name = engine.profile, engine.file
         self._graphs, self._flavour = graphs, flavour
-        self._cuda = Cuda()
+        self._gpu = open_gpu()
         trt = load(flavour)
         self._log = _logger(trt)
         self._log.take()
@@ -244,7 +244,7 @@ class TensorRtRunner:
                 remedy="end other programs that use the GPU, or choose --backend onnxruntime",
             )
         specs = (self.inputs, self.outputs)
-        return Execution(self._name, context, self._cuda, specs, self._profile, self._log)
+        return Execution(self._name, context, self._gpu, specs, self._profile, self._log)
 
     def _configure(self, trt: Any) -> None:
         self._config = self._engine.create_runtime_config()

@@ -11,7 +11,7 @@ import numpy as np
 from ...contract.engines import LengthProfile
 from ...contract.errors import Failure
 from ...contract.tensors import TensorSpec
-from .device_memory import Cuda
+from ...kernels.gpu.protocol import Gpu
 from .protocol import Array, Buffer, DeviceBuffer, Shape, byte_size, check_buffer
 
 
@@ -21,7 +21,7 @@ class Execution:
     Args:
         name: of the engine, for messages.
         context: TensorRT's.
-        cuda: its memory and streams.
+        gpu: its memory and streams.
         tensors: inputs and outputs.
         profile: lengths it takes, for messages.
         log: whose ``take`` gives TensorRT's last error.
@@ -31,17 +31,17 @@ class Execution:
         self,
         name: str,
         context: Any,
-        cuda: Cuda,
+        gpu: Gpu,
         tensors: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
         profile: LengthProfile,
         log: Any,
     ) -> None:
         self.name, self.inputs, self.outputs = name, tensors[0], tensors[1]
-        self.cuda, self.shapes = cuda, dict[str, Shape]()
+        self.gpu, self.shapes = gpu, dict[str, Shape]()
         self._context, self._profile, self._log = context, profile, log
         self._specs = {spec.name: spec for spec in (*self.inputs, *self.outputs)}
         self._memory: dict[str, tuple[int, int]] = {}
-        self.stream = cuda.create_stream()
+        self.stream = gpu.create_stream()
 
     def reshape(self, shapes: Mapping[str, Shape]) -> Mapping[str, Shape]:
         """Set the shapes of all inputs; gives those of inputs and outputs."""
@@ -65,8 +65,8 @@ class Execution:
             address, room = self._memory.get(name, (0, 0))
             if room < size:
                 if address:
-                    self.cuda.free(self._memory.pop(name)[0])
-                address = self.cuda.allocate(size)
+                    self.gpu.free(self._memory.pop(name)[0])
+                address = self.gpu.allocate(size)
                 self._memory[name] = (address, size)
             self.set_address(name, address)
 
@@ -78,12 +78,12 @@ class Execution:
     def upload(self, arrays: Mapping[str, Array], stream: int) -> None:
         """Enqueue copies into memory of its own."""
         for name, array in arrays.items():
-            self.cuda.upload(self._memory[name][0], array, stream)
+            self.gpu.upload(self._memory[name][0], array, stream)
 
     def download(self, arrays: Mapping[str, Array], stream: int) -> None:
         """Enqueue copies out of memory of its own."""
         for name, array in arrays.items():
-            self.cuda.download(array, self._memory[name][0], stream)
+            self.gpu.download(array, self._memory[name][0], stream)
 
     def enqueue(self, stream: int) -> None:
         """Enqueue the network."""
@@ -97,7 +97,7 @@ class Execution:
 
     def synchronise(self) -> None:
         """Wait for its own stream."""
-        self.cuda.synchronise(self.stream)
+        self.gpu.synchronise(self.stream)
 
     def close(self) -> None:
         """Free context, stream and memory; twice is fine."""
@@ -106,9 +106,9 @@ class Execution:
         self.synchronise()
         self._context = None
         for address, _ in self._memory.values():
-            self.cuda.free(address)
+            self.gpu.free(address)
         self._memory.clear()
-        self.cuda.destroy_stream(self.stream)
+        self.gpu.destroy_stream(self.stream)
 
     def check_open(self) -> None:
         """Refuse (`Failure`) what was closed."""
@@ -191,7 +191,7 @@ class TensorRtBound:
         """Free graph, context and memory; twice is fine. The caller's buffers are the caller's."""
         if self._graph:
             self._execution.synchronise()
-            self._execution.cuda.destroy_graph(self._graph)
+            self._execution.gpu.destroy_graph(self._graph)
             self._graph = 0
         self._execution.close()
 
@@ -209,7 +209,7 @@ class TensorRtBound:
     def _replay(self, stream: int) -> None:
         execution = self._execution
         if self._graph:
-            execution.cuda.launch(self._graph, stream)
+            execution.gpu.replay(self._graph, stream)
             return
         # The first run after new shapes may still allocate, which cannot be recorded.
         execution.enqueue(stream)
@@ -217,8 +217,8 @@ class TensorRtBound:
         if not execution.capturable(stream):
             self._wants_graph = False
             return
-        execution.cuda.begin_capture(stream)
+        execution.gpu.begin_capture(stream)
         try:
             execution.enqueue(stream)
         finally:
-            self._graph = execution.cuda.end_capture(stream)
+            self._graph = execution.gpu.end_capture(stream)

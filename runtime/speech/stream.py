@@ -58,7 +58,7 @@ class StreamedSpeech:
         self._first_latent, self._seed = first_latent, seed
         self._heard, self._next = 0, 0
         self._moments, self._tracker = RunningMoments(), PitchTracker()
-        self._silences = Silences(self._lookahead)
+        self._silences = Silences()
         # Of the frames before the next hop that audio-to-motion is shown again.
         self._features: Float32 | None = None
         self._pitch: Float32 = np.zeros(0, np.float32)

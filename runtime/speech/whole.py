@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...contract.data import Float32
-from ..audio.silence import speaking
+from ..audio.silence import Silences
 from ..audio.store import SampleStore
 from ..profiles import Profile
 from .landmarks import UtteranceLandmarks
@@ -32,7 +29,9 @@ class WholeSpeech:
         self._landmarks = UtteranceLandmarks(
             networks, whole, profile, first_latent=first_latent, seed=seed
         )
-        self._silent: NDArray[np.bool_] = ~speaking(whole)
+        self._silences = Silences()
+        self._silences.push(whole)
+        self._silences.flush()
 
     def hop(self, index: int) -> Float32:
         """Frames ``index * hop`` …: (≤ hop, 204) float32, head space."""
@@ -40,4 +39,4 @@ class WholeSpeech:
 
     def silent(self, frame: int) -> bool:
         """Whether nobody speaks during ``frame``."""
-        return bool(self._silent[frame])
+        return self._silences[frame]

@@ -1,15 +1,13 @@
-"""A model of the NVIDIA driver and of CUDA's runtime, for machines that have neither.
+"""A model of an NVIDIA GPU and of its driver, for machines that have neither.
 
-It is strict where the real ones are undefined: work on a stream happens when the stream is
+It is strict where the real one is undefined: work on a stream happens when the stream is
 synchronised, not before; copies may only touch memory that is allocated, and only as much of it;
-nothing may be allocated while a stream is captured.
+nothing may be allocated while a stream is captured. ``fake_driver`` is the driver's API on it.
 """
 
 from __future__ import annotations
 
-import ctypes
 import sys
-import types
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +18,12 @@ import pytest
 
 from emogene.runtime.backends import driver
 
+from .fake_driver import cuda_driver
+
+Triple = tuple[int, int, int]
+Kernel = Callable[[Triple, Triple, int, bytes], None]
+"""Runs a launch: grid, block, bytes of dynamic shared memory, and the parameters as they lie."""
+
 
 @dataclass
 class Machine:
@@ -29,6 +33,7 @@ class Machine:
         architecture, gpus, cuda, status: what the driver says; ``status`` is that of ``cuInit``.
         memory: bytes of the GPU.
         log: what was called, for tests of order and number.
+        kernels: what runs in place of a cubin's kernels, by their names.
     """
 
     architecture: str = "sm_86"
@@ -41,6 +46,9 @@ class Machine:
     streams: dict[int, list[Callable[[], None]]] = field(default_factory=dict)
     graphs: dict[int, list[Callable[[], None]]] = field(default_factory=dict)
     capturing: int = 0
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    shared_memory: int = 101_376
+    multiprocessors: int = 4
     contexts: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
     handles: int = 100
 
@@ -67,7 +75,7 @@ class Machine:
         monkeypatch.setattr(driver, "load_library", lambda: FakeLibcuda(self))
         monkeypatch.setattr(driver, "_VERSION_FILE", tmp_path / "no driver version")
         monkeypatch.setenv("EMOGENE_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda_runtime(self))
+        monkeypatch.setitem(sys.modules, "cuda.bindings.driver", cuda_driver(self))
 
 
 class FakeLibcuda:
@@ -103,105 +111,3 @@ class FakeLibcuda:
     def cuDeviceTotalMem_v2(self, size: Any, device: Any) -> int:
         size._obj.value = self.machine.memory
         return 0
-
-
-def cuda_runtime(machine: Machine) -> types.ModuleType:
-    """``cuda.bindings.runtime``: functions that return (status, result, …)."""
-    module = types.ModuleType("cuda.bindings.runtime")
-    invalid, no_memory, capture = 1, 2, 900
-
-    def call(function: Callable[..., Any]) -> None:
-        def wrapped(*arguments: Any) -> tuple[Any, ...]:
-            machine.log.append(function.__name__)
-            try:
-                result = function(*arguments)
-            except CudaError as error:
-                return (error.status,)
-            return (0,) if result is None else (0, result)
-
-        setattr(module, function.__name__, wrapped)
-
-    @call
-    def cudaMalloc(size: int) -> int:
-        if machine.capturing:
-            raise CudaError(capture)
-        if size <= 0 or sum(map(len, machine.allocations.values())) + size > machine.memory:
-            raise CudaError(no_memory)
-        # Filled, so that nobody relies on zeros.
-        block = (ctypes.c_ubyte * size)(*([0xA5] * min(size, 64)))
-        machine.allocations[ctypes.addressof(block)] = block
-        return ctypes.addressof(block)
-
-    @call
-    def cudaFree(address: int) -> None:
-        if machine.allocations.pop(address, None) is None:
-            raise CudaError(invalid)
-
-    @call
-    def cudaStreamCreateWithFlags(flags: int) -> int:
-        stream = machine.handle()
-        machine.streams[stream] = []
-        return stream
-
-    @call
-    def cudaStreamDestroy(stream: int) -> None:
-        assert not machine.streams.pop(stream), "a stream was destroyed with work on it"
-
-    @call
-    def cudaStreamSynchronize(stream: int) -> None:
-        work = machine.streams[stream]
-        while work:
-            work.pop(0)()
-
-    @call
-    def cudaMemcpyAsync(to: int, origin: int, size: int, kind: int, stream: int) -> None:
-        if machine.room(to if kind == 1 else origin) < size:
-            raise CudaError(invalid)
-        machine.enqueue(stream, lambda: (ctypes.memmove(to, origin, size), None)[1])
-
-    @call
-    def cudaStreamBeginCapture(stream: int, mode: int) -> None:
-        machine.capturing = stream
-        machine.graphs[stream], machine.streams[stream] = machine.streams[stream], []
-
-    @call
-    def cudaStreamEndCapture(stream: int) -> int:
-        recorded, machine.capturing = machine.streams[stream], 0
-        machine.streams[stream] = machine.graphs.pop(stream)
-        graph = machine.handle()
-        machine.graphs[graph] = recorded
-        return graph
-
-    @call
-    def cudaGraphInstantiate(graph: int, flags: int) -> int:
-        made = machine.handle()
-        machine.graphs[made] = machine.graphs[graph]
-        return made
-
-    @call
-    def cudaGraphLaunch(graph: int, stream: int) -> None:
-        machine.streams[stream] += machine.graphs[graph]
-
-    @call
-    def cudaGraphDestroy(graph: int) -> None:
-        del machine.graphs[graph]
-
-    @call
-    def cudaGraphExecDestroy(graph: int) -> None:
-        del machine.graphs[graph]
-
-    module.cudaGetErrorString = lambda status: (0, f"error {status}".encode())  # type: ignore
-    module.cudaMemcpyKind = types.SimpleNamespace(  # type: ignore[attr-defined]
-        cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2
-    )
-    module.cudaStreamCaptureMode = types.SimpleNamespace(  # type: ignore[attr-defined]
-        cudaStreamCaptureModeThreadLocal=1
-    )
-    return module
-
-
-class CudaError(Exception):
-    """Makes a function of the model return a status."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status

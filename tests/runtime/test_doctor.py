@@ -66,9 +66,9 @@ def test_a_machine_with_everything(machine: Machine) -> None:
 
 
 def test_a_gpu_without_cuda_python(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "cuda.bindings.driver", None)  # type: ignore[arg-type]
     found = named(doctor(), "CUDA")
-    assert found.status == "does not work" and found.remedy == 'pip install "emogene[gpu]"'
+    assert found.status == "does not work" and found.remedy == 'pip install "emogene[cuda]"'
 
 
 def test_a_driver_that_is_broken(

@@ -1,0 +1,168 @@
+"""The real NVRTC, which needs no GPU."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from emogene.contract.errors import Failure, MissingExtra, Unavailable
+from emogene.kernels.gpu import nvrtc, sources
+from emogene.kernels.gpu.cubin_cache import CubinCache
+from emogene.kernels.gpu.resources import KernelResources, parse_resources
+from emogene.kernels.gpu.sources import Unit
+
+from ...runtime.cubin_file import read_cubin
+from .units import SCALE
+
+pytestmark = pytest.mark.skipif(
+    bool(nvrtc.missing()), reason="NVRTC is not installed: pip install nvidia-cuda-nvrtc"
+)
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_120"])
+def test_a_cubin_for_every_architecture(architecture: str) -> None:
+    made = nvrtc.compile_cubin(SCALE, architecture)
+    found, kernels = read_cubin(made.image)
+    assert found == made.architecture == architecture
+    assert {k.name for k in made.kernels} == set(kernels) == {"scale", "spill"}
+    assert [(p.offset, p.size) for p in kernels["scale"]] == [(0, 8), (8, 4), (16, 16)]
+
+
+def test_what_kernels_take() -> None:
+    scale, spill = nvrtc.compile_cubin(SCALE, "sm_80").kernels
+    assert scale.name == "scale" and scale.shared == 64 * 4
+    assert 0 < scale.registers <= 32 and scale.stack == scale.spill_stores == 0
+    # A block of 1024 threads leaves 64 registers a thread: 128 floats do not fit.
+    assert spill.registers <= 64 and spill.stack > 0
+    assert min(spill.spill_stores, spill.spill_loads) > 4 * (128 - 64 - 8)
+
+
+def test_options_reach_the_compiler() -> None:
+    unit = Unit("of.cu", 'extern "C" __global__ void of(int* x) { *x = VALUE; }')
+    assert nvrtc.compile_cubin(unit, "sm_80", ("-DVALUE=3",)).kernels[0].name == "of"
+    with pytest.raises(Failure, match=r'kernels/of\.cu for sm_80: .*"VALUE" is undefined'):
+        nvrtc.compile_cubin(unit, "sm_80")
+    with pytest.raises(Failure, match=r"options NVRTC takes.*--bogus"):
+        nvrtc.compile_cubin(unit, "sm_80", ("--bogus",))
+
+
+def test_an_architecture_it_does_not_know() -> None:
+    with pytest.raises(Unavailable, match=r"sm_50, which NVRTC [\d.]+ does not know"):
+        nvrtc.compile_cubin(SCALE, "sm_50")
+
+
+def test_without_nvrtc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvrtc, "candidates", lambda: iter(["/nowhere/libnvrtc.so"]))
+    nvrtc._library.cache_clear()
+    try:
+        with pytest.raises(MissingExtra, match=r'pip install "emogene\[cuda\]"') as caught:
+            nvrtc.compile_cubin(SCALE, "sm_80")
+        assert "\n" not in str(caught.value) and nvrtc.missing() == "not installed"
+    finally:
+        nvrtc._library.cache_clear()
+
+
+def test_the_log_of_functions_that_are_no_kernels() -> None:
+    log = """ptxas info    : 0 bytes gmem
+ptxas info    : Function properties for helper
+    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+ptxas info    : Compiling entry function 'march' for 'sm_86'
+ptxas info    : Function properties for march
+    24 bytes stack frame, 8 bytes spill stores, 12 bytes spill loads
+ptxas info    : Used 40 registers, used 1 barriers, 512 bytes smem, 404 bytes cmem[0]
+"""
+    assert parse_resources(log) == (KernelResources("march", 40, 24, 512, 8, 12),)
+    assert parse_resources("") == ()
+
+
+def test_sources_with_headers_in_other_folders(tmp_path: Path) -> None:
+    for name, text in {
+        "cuda/a.cu": '#include "../cpp/b.h"\n  #  include "c.h"\n#include <x>\n',
+        "cuda/c.h": '#pragma once\n#include "../cpp/b.h"\n',
+        "cpp/b.h": '#pragma once\n#include "d.h"\n',
+        "cpp/d.h": '#include "b.h"\n',
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    unit = sources.read_unit("a.cu", tmp_path)
+    assert unit.text == '#include "cpp/b.h"\n  #  include "cuda/c.h"\n#include <x>\n'
+    assert unit.headers == {
+        "cpp/b.h": '#pragma once\n#include "cpp/d.h"\n',
+        "cpp/d.h": '#include "cpp/b.h"\n',
+        "cuda/c.h": '#pragma once\n#include "cpp/b.h"\n',
+    }
+    before = unit.sha256
+    (tmp_path / "cpp/d.h").write_text("\n")
+    assert sources.read_unit("a.cu", tmp_path).sha256 != before
+    (tmp_path / "cpp/d.h").unlink()
+    with pytest.raises(Failure, match=r"kernels/cpp/d\.h: .*kernels/cpp/b\.h includes"):
+        sources.read_unit("a.cu", tmp_path)
+
+
+class Counted:
+    """Compilations that were done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, real = 0, nvrtc.compile_cubin
+
+        def compile_cubin(*arguments: object) -> nvrtc.Cubin:
+            self.count += 1
+            return real(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(nvrtc, "compile_cubin", compile_cubin)
+
+
+def test_what_was_compiled_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, cache = Counted(monkeypatch), CubinCache(tmp_path)
+    made = cache.obtain(SCALE, "sm_80")
+    assert cache.obtain(SCALE, "sm_80") == made and done.count == 1
+    ((_, entry),) = cache.entries()
+    assert (entry.unit, entry.architecture, entry.size) == (SCALE.name, "sm_80", len(made.image))
+    assert entry.nvrtc == nvrtc.version() and entry.kernels == made.kernels
+    # Everything that decides the bytes is another entry.
+    cache.obtain(SCALE, "sm_86")
+    cache.obtain(SCALE, "sm_80", ("-DX=1",))
+    cache.obtain(Unit(SCALE.name, SCALE.text + "\n", SCALE.headers), "sm_80")
+    headers = {name: text + "\n" for name, text in SCALE.headers.items()}
+    cache.obtain(Unit(SCALE.name, SCALE.text, headers), "sm_80")
+    monkeypatch.setattr(nvrtc, "version", lambda: "99.0")
+    cache.obtain(SCALE, "sm_80")
+    assert done.count == 6 == len(cache.entries())
+    assert cache.clear()[0] == 6 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("where", [0, 40, 300, -1])
+def test_a_damaged_entry_is_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: int
+) -> None:
+    done, cache = Counted(monkeypatch), CubinCache(tmp_path)
+    made = cache.obtain(SCALE, "sm_80")
+    (path,) = tmp_path.iterdir()
+    data = bytearray(path.read_bytes())
+    data[where] ^= 1
+    path.write_bytes(data)
+    assert not cache.entries()
+    assert cache.obtain(SCALE, "sm_80") == made and done.count == 2
+    path.write_bytes(path.read_bytes()[:100])
+    assert cache.obtain(SCALE, "sm_80") == made and done.count == 3
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_folder_is_bounded(tmp_path: Path) -> None:
+    size = len(nvrtc.compile_cubin(SCALE, "sm_80").image)
+    cache = CubinCache(tmp_path, limit=5 * size // 2)
+    for number in range(4):
+        cache.obtain(SCALE, "sm_80", (f"-DN={number}",))
+        for path in tmp_path.iterdir():  # all of them a second older
+            status = path.stat()
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - 10**9))
+    assert [e.options for _, e in cache.entries()].count(("-DN=3",)) == 1
+    assert len(cache.entries()) == 2
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made = CubinCache(tmp_path / "file" / "below").obtain(SCALE, "sm_80")
+    assert made.image[:4] == b"\x7fELF"
