@@ -20,7 +20,7 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 import emogene
-for part in ("contract", "kernels", "runtime"):
+for part in ("contract", "kernels", "runtime", "capi"):
     package = importlib.import_module(f"emogene.{part}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
@@ -34,7 +34,7 @@ def test_parts_import_downwards_only() -> None:
         [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 kept, 0 broken" in done.stdout, done.stdout
+    assert "3 kept, 0 broken" in done.stdout, done.stdout
 
 
 def test_product_parts_import_without_training_frameworks() -> None:
@@ -57,5 +57,6 @@ def test_every_part_of_the_package_is_a_link_to_its_folder() -> None:
         "training",
         "evaluation",
         "exporters",
+        "capi",
     }
     assert all(path.resolve() == ROOT / name for name, path in parts.items())

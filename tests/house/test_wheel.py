@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PARTS = (
+    *("contract", "kernels", "runtime", "capi"),
+    *("reference", "training", "evaluation", "exporters"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_every_source_of_every_part_is_in_it(names: list[str]) -> None:
-    parts = ("contract", "kernels", "runtime", "reference", "training", "evaluation", "exporters")
+    parts = PARTS
     tracked = subprocess.run(
         ["git", "ls-files", "--", *parts], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
@@ -47,12 +51,16 @@ def test_every_source_of_every_part_is_in_it(names: list[str]) -> None:
 
 
 def test_nothing_else_is_in_it(names: list[str]) -> None:
-    parts = r"(contract|kernels|runtime|reference|training|evaluation|exporters)"
+    parts = f"({'|'.join(PARTS)})"
     allowed = rf"emogene/__init__\.py|emogene/{parts}/.+|emogene-[\d.]+\.dist-info/.+"
     odd = [n for n in names if not re.fullmatch(allowed, n)]
     assert not odd, odd
     assert not [n for n in names if "__pycache__" in n or n.startswith("tests")]
 
 
-def test_the_kernels_library_stands_in_its_folder(names: list[str]) -> None:
-    assert [n for n in names if n.endswith(".so")] == ["emogene/kernels/lib/libemogene_kernels.so"]
+def test_the_libraries_stand_in_their_folders(names: list[str]) -> None:
+    assert sorted(n for n in names if n.endswith(".so")) == [
+        "emogene/capi/lib/libemogene.so",
+        "emogene/kernels/lib/libemogene_kernels.so",
+    ]
+    assert len(names) == len(set(names))

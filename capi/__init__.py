@@ -1,0 +1,1 @@
+"""The runtime inside C and C++ programs: ``libemogene.so``, its headers, ``emogene-config``."""

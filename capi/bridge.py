@@ -1,0 +1,200 @@
+"""The Python side of ``libemogene.so``: what its C functions do, on numbers instead of objects.
+
+The library checks handles, locks and sizes; here the numbers become avatars, sessions and frames,
+and exceptions become a status and a line of text. The library imports this module and calls
+`install`; nobody else does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract.emotions import EMOTIONS, NEUTRAL
+from ..contract.errors import BadInput, EmoGeneError, Failure, Unavailable
+from ..contract.units import SAMPLE_RATE
+from ..runtime import avatar as avatars
+from ..runtime.avatar import Avatar
+from ..runtime.backends.choice import AUTO
+from ..runtime.render.choice import AUTO as AUTO_RENDERER
+from ..runtime.session import Session
+from .structures import S16, TABLE, Held, OpenOptions, SessionOptions, Stats, Table
+
+OK, NO_FRAME, BAD_INPUT, UNAVAILABLE, FAILURE, CLOSED, NO_MEMORY = range(7)
+"""``emogene_status``."""
+
+Function = Callable[..., int]
+
+_avatars: dict[int, Avatar] = {}
+_sessions: dict[int, Session] = {}
+_frames: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
+_functions: list[Any] = []  # ctypes frees a callback that nobody holds
+
+
+def install(address: int, environment: str) -> str:
+    """Write the functions below into the library's table.
+
+    Args:
+        address: of a ``Table``.
+        environment: where Python is meant to run; empty means wherever it does.
+
+    Returns:
+        Where it does.
+
+    Raises:
+        Failure: the library belongs to another version of the package.
+        Unavailable: Python runs elsewhere.
+    """
+    table = Table.from_address(address)
+    if table.version != TABLE:
+        raise Failure(
+            "libemogene.so",
+            expected=f"version {TABLE} of its table",
+            found=str(table.version),
+            remedy="use the library that was installed with this package",
+        )
+    prefix = os.path.realpath(sys.prefix)
+    if environment and os.path.realpath(environment) != prefix:
+        raise Unavailable("Python", expected=f"to run in {environment}", found=prefix)
+    for name, kind in Table._fields_[2:]:
+        callback = kind(_answering(globals()[f"_{name}"], table.message_bytes))
+        _functions.append(callback)
+        setattr(table, name, callback)
+    return prefix
+
+
+def _answering(function: Function, most: int) -> Function:
+    """``function``, whose exceptions become a status and a message of at most ``most`` bytes."""
+
+    def answer(*arguments: Any) -> int:
+        try:
+            return function(*arguments[:-1])
+        except BaseException as error:
+            status, text = _told(error)
+            line = " ".join(text.split()).encode(errors="replace")[: most - 1]
+            # A character cut in half would make the rest unreadable to strict readers.
+            line = line.decode(errors="ignore").encode()
+            ctypes.memmove(arguments[-1], line + b"\0", len(line) + 1)
+            return status
+
+    return answer
+
+
+def _told(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, BadInput):
+        return BAD_INPUT, str(error)
+    if isinstance(error, Unavailable):
+        return UNAVAILABLE, str(error)
+    if isinstance(error, EmoGeneError):
+        return FAILURE, str(error)
+    if isinstance(error, MemoryError):
+        return NO_MEMORY, "not enough memory"
+    return FAILURE, f"{type(error).__name__}: {error} — this is a defect; report it"
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+def _open(number: int, path: bytes | None, options: Any) -> int:
+    wanted: OpenOptions = options.contents
+    _avatars[number] = avatars.open(
+        None if path is None else os.fsdecode(path),
+        threads=wanted.threads or None,
+        backend=_text(wanted.backend) or AUTO,
+        renderer=_text(wanted.renderer) or AUTO_RENDERER,
+        strict=bool(wanted.strict),
+    )
+    return OK
+
+
+def _close(number: int) -> int:
+    _avatars.pop(number).close()
+    return OK
+
+
+def _begin(avatar: int, number: int, options: Any, size: Any) -> int:
+    wanted: SessionOptions = options.contents
+    session = _avatars[avatar].session(
+        _text(wanted.emotion) or NEUTRAL,
+        float(wanted.intensity) or 1.0,
+        wanted.seed,
+        _text(wanted.profile) or "offline",
+        size=wanted.size or None,
+        idle=_text(wanted.idle) or "tolerant",  # type: ignore[arg-type]  # checked there
+        quality=_text(wanted.quality),
+        sample_rate=wanted.sample_rate or SAMPLE_RATE,
+    )
+    _sessions[number] = session
+    size[0] = session.size
+    return OK
+
+
+def _end(number: int) -> int:
+    _sessions.pop(number).close()
+    return OK
+
+
+def _push(number: int, address: int, count: int, kind: int) -> int:
+    dtype = np.dtype(np.int16 if kind == S16 else np.float32)
+    data = ctypes.string_at(address, count * dtype.itemsize)
+    _sessions[number].push(np.frombuffer(data, dtype))
+    return OK
+
+
+def _flush(number: int) -> int:
+    _sessions[number].flush()
+    return OK
+
+
+def _interrupt(number: int, seconds: Any) -> int:
+    seconds[0] = _sessions[number].interrupt()
+    return OK
+
+
+def _set_emotion(number: int, emotion: bytes, intensity: float, over: float) -> int:
+    # NaN is not negative: it gets as far as the check that refuses it.
+    _sessions[number].set_emotion(
+        emotion.decode(errors="replace"),
+        None if intensity < 0 else intensity,
+        None if over < 0 else over,
+    )
+    return OK
+
+
+def _stats(number: int, stats: Any) -> int:
+    told: Stats = stats.contents
+    metrics = _sessions[number].metrics
+    told.ready, told.frames = metrics.ready, metrics.frames
+    told.held_seconds = metrics.held_seconds
+    first = metrics.first_frame_seconds
+    told.first_frame_seconds = -1.0 if first is None else first
+    told.speech_seconds, told.render_seconds = metrics.speech_seconds, metrics.render_seconds
+    told.dropped_seconds, told.interrupts = metrics.dropped_seconds, metrics.interrupts
+    return OK
+
+
+def _pull(session: int, number: int, held: Any) -> int:
+    frame = _sessions[session].pull()
+    if frame is None:
+        return NO_FRAME
+    image, audio = np.ascontiguousarray(frame.image), np.ascontiguousarray(frame.audio)
+    to: Held = held.contents
+    to.image, to.audio = image.ctypes.data, audio.ctypes.data
+    to.index, to.time = frame.index, frame.time
+    to.speech_seconds, to.render_seconds = frame.speech_seconds, frame.render_seconds
+    to.size, to.idle = len(image), frame.idle
+    to.emotion = EMOTIONS.index(frame.emotion)
+    _frames[number] = (image, audio)
+    return OK
+
+
+def _release(number: int) -> int:
+    del _frames[number]
+    return OK

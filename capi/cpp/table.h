@@ -1,0 +1,48 @@
+// What Python does for the library: functions that bridge.py writes into this table.
+//
+// structures.py mirrors these layouts. Every function answers an emogene_status and, unless that is
+// EMOGENE_OK or EMOGENE_NO_FRAME, writes a line of text of at most kMessage bytes to `message`.
+// Avatars, sessions and frames are known by the numbers that the library gives them.
+#pragma once
+
+#include <cstdint>
+
+#include "../include/emogene.h"
+
+namespace emogene_library {
+
+constexpr std::uint32_t kTable = 1;
+constexpr std::size_t kMessage = 2048;
+
+// A frame that Python holds until it is released.
+struct Held {
+  const std::uint8_t *image;  // (size, size, 3) RGB
+  const float *audio;         // (640,)
+  std::int64_t index;
+  double time, speech_seconds, render_seconds;
+  std::int32_t size, idle, emotion, reserved;
+};
+
+enum Samples : std::int32_t { kS16 = 0, kF32 = 1 };
+
+struct Table {
+  std::uint32_t version;  // kTable
+  std::uint32_t message_bytes;
+  std::int32_t (*open)(std::int64_t avatar, const char *path, const emogene_open_options *,
+                       char *message);
+  std::int32_t (*close)(std::int64_t avatar, char *message);
+  std::int32_t (*begin)(std::int64_t avatar, std::int64_t session, const emogene_session_options *,
+                        std::int32_t *size, char *message);
+  std::int32_t (*end)(std::int64_t session, char *message);
+  std::int32_t (*push)(std::int64_t session, const void *samples, std::int64_t count,
+                       std::int32_t kind, char *message);
+  std::int32_t (*flush)(std::int64_t session, char *message);
+  std::int32_t (*interrupt)(std::int64_t session, double *seconds, char *message);
+  std::int32_t (*set_emotion)(std::int64_t session, const char *emotion, double intensity,
+                              double over, char *message);
+  std::int32_t (*stats)(std::int64_t session, emogene_stats *, char *message);
+  std::int32_t (*pull)(std::int64_t session, std::int64_t frame, Held *, char *message);
+  std::int32_t (*release)(std::int64_t frame, char *message);
+};
+
+}  // namespace emogene_library
