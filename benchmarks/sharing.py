@@ -30,6 +30,7 @@ class FullSpeed:
         size, sessions: of the pictures; how many.
         frames_per_second: of all together.
         fewest, most: frames of one session.
+        busy: share of the time in which a frame was computed; the rest went into handing over.
     """
 
     size: int
@@ -37,6 +38,7 @@ class FullSpeed:
     frames_per_second: float
     fewest: int
     most: int
+    busy: float
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class RealTime:
 
 def measure_full_speed(avatar: Avatar, sessions: int, size: int, seconds: float) -> FullSpeed:
     """Pull ``sessions`` sessions from as many threads for ``seconds``."""
-    counts, sound = [0] * sessions, speech(SOUND)
+    counts, sound, computed = [0] * sessions, speech(SOUND), [0.0] * sessions
     ready = threading.Barrier(sessions)
     ends: list[float] = [0.0] * sessions
 
@@ -86,12 +88,21 @@ def measure_full_speed(avatar: Avatar, sessions: int, size: int, seconds: float)
                 while not session.ready:
                     session.push(_piece(sound, place))
                     place += SAMPLES_PER_FRAME
-                session.pull()
+                frame = session.pull()
+                assert frame is not None
+                computed[number] += frame.speech_seconds + frame.render_seconds
                 counts[number] += 1
             ends[number] = time.perf_counter() - end + seconds
 
     _side_by_side([lambda n=n: pull(n) for n in range(sessions)])  # type: ignore[misc]
-    return FullSpeed(size, sessions, sum(counts) / max(ends), min(counts), max(counts))
+    return FullSpeed(
+        size=size,
+        sessions=sessions,
+        frames_per_second=sum(counts) / max(ends),
+        fewest=min(counts),
+        most=max(counts),
+        busy=sum(computed) / max(ends),
+    )
 
 
 def measure_real_time(

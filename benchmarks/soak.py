@@ -71,7 +71,7 @@ def soak(
     for row in full:
         console.print(
             f"{row.sessions} sessions at full speed, {row.size}²: {row.frames_per_second:.0f} "
-            f"frames a second, {row.fewest} … {row.most} each"
+            f"frames a second, {row.fewest} … {row.most} each, {row.busy:.0%} busy"
         )
     for beat in real:
         console.print(
