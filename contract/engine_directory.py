@@ -11,10 +11,10 @@ import errno
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
+from .cubins import CUBINS
 from .errors import BadEngineDirectory, BadOutput
 from .manifest import (
     MANIFEST_FILE,
@@ -24,13 +24,14 @@ from .manifest import (
     FileEntry,
     Manifest,
 )
+from .scratch import scratch_beside
 
 BESIDE_THE_MANIFEST = (
     WEIGHTS_FILE,
     REPORTS_FOLDER,
     "stages",
     "engines",
-    "cubins",
+    CUBINS,
     "LICENSE-NOTES.md",
 )
 """What may stand in an engine directory itself; anything else there is somebody's own."""
@@ -161,35 +162,22 @@ def replace_folder(
     """
     target = Path(os.path.abspath(target))
     _refuse_other_files(target, mark, beside)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        fresh.chmod(0o755)
-    except OSError as error:
-        raise BadOutput(
-            str(target),
-            expected="a folder that can be written",
-            found=str(error.strerror),
-            remedy="choose another folder",
-        ) from None
-    try:
-        yield fresh
-        if target.exists() and _exchange(fresh, target):
-            shutil.rmtree(fresh, ignore_errors=True)
-            return
-        old = fresh.with_name(fresh.name + ".old")
-        if target.exists():
-            target.rename(old)
+    with contextlib.ExitStack() as scratch:
         try:
-            fresh.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException as error:
-        shutil.rmtree(fresh, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            fresh = scratch.enter_context(scratch_beside(target))
+        except OSError as error:
+            raise BadOutput(
+                str(target),
+                expected="a folder that can be written",
+                found=str(error.strerror),
+                remedy="choose another folder",
+            ) from None
+        try:
+            yield fresh
+            _put_in_place(fresh, target)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
             # The error itself names what was being copied, which may lie on another disk.
             raise BadOutput(
                 str(target),
@@ -197,7 +185,21 @@ def replace_folder(
                 found="no space left",
                 remedy="free some, or choose a folder on another disk",
             ) from None
+
+
+def _put_in_place(fresh: Path, target: Path) -> None:
+    if target.exists() and _exchange(fresh, target):
+        return  # what stood there is the scratch folder now
+    old = fresh.with_name(fresh.name + ".old")
+    if target.exists():
+        target.rename(old)
+    try:
+        fresh.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
         raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _is_empty(folder: Path) -> bool:

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .camera import Intrinsics
@@ -23,6 +24,7 @@ from .consistency import (
     motion_problems,
     torso_problems,
 )
+from .cubins import CUBINS, CubinSpec
 from .emotions import EMOTIONS
 from .engines import EngineSpec, VariantSpec
 from .errors import BadEngineDirectory
@@ -40,7 +42,7 @@ SURFACE_GRIDS = "surface_grids"
 """The feature of a head field with `FieldSpec.surface`: who passed over it would paint greys."""
 
 KNOWN_FEATURES: frozenset[str] = frozenset(
-    {"field", "torso", "motion", SURFACE_GRIDS, SUPER_RESOLUTION}
+    {"field", "torso", "motion", SURFACE_GRIDS, SUPER_RESOLUTION, CUBINS}
 )
 """What this version can do for a directory; see `Manifest.requires`."""
 
@@ -85,6 +87,7 @@ class Manifest:
         super_resolution: whether pictures are rendered at half their size and enlarged by a stage.
         variants: the stages' networks in further precisions.
         engines: what was built from either for TensorRT or TensorRT-RTX.
+        cubins: CUDA kernels compiled for the avatar's fields.
         requires: features a reader must know.
         emotions: names in embedding order.
         landmark_layout: ``"ibug68"``.
@@ -107,6 +110,7 @@ class Manifest:
     super_resolution: bool = False
     variants: tuple[VariantSpec, ...] = ()
     engines: tuple[EngineSpec, ...] = ()
+    cubins: tuple[CubinSpec, ...] = ()
     requires: tuple[str, ...] = ("field", "motion", "torso")
     emotions: tuple[str, ...] = EMOTIONS
     landmark_layout: str = f"ibug{LANDMARKS}"
@@ -118,7 +122,7 @@ class Manifest:
         """Canonical JSON with the digest."""
         return canonical(self._plain() | {"digest": self.digest})
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over all its fields: with the hashes of the files, over the whole directory."""
         return _digest(self._plain())
@@ -211,6 +215,9 @@ def _check(manifest: Manifest, where: str) -> None:
             raise _refuse(where, f"stage {built.stage} of {built.file}", "no such stage")
         if built.file not in manifest.files:
             raise _refuse(where, f"{built.file} among its files", "it is missing")
+    for cubin in manifest.cubins:
+        if cubin.file not in manifest.files:
+            raise _refuse(where, f"{cubin.file} among its files", "it is missing")
     problems = (
         field_problems(manifest.field)
         + torso_problems(manifest.torso)

@@ -1,7 +1,8 @@
 """A PyTorch avatar → a verified engine directory, or nothing at all.
 
-Four steps, each kept in a cache by all that decides its bytes: ONNX files compared with PyTorch
-(`exporting`), further precisions (`precision_step`), engines (`engine_step`), and the reports.
+Five steps, each kept in a cache by all that decides its bytes: ONNX files compared with PyTorch
+(`exporting`), further precisions (`precision_step`), engines (`engine_step`), CUDA kernels
+(`cubin_step`), and the reports.
 PyTorch is imported only when the first step has something to do.
 """
 
@@ -22,6 +23,7 @@ from ..contract.engine_directory import check_files, read_manifest, replace_fold
 from ..contract.engines import Target
 from ..contract.errors import BadEngineDirectory, BadOutput
 from ..contract.manifest import MANIFEST_FILE, Manifest
+from .cubin_step import compile_cubins
 from .engine_step import EngineOptions, build_engines
 from .precision_step import PrecisionOptions, make_variants
 from .report import Report, StageReport
@@ -116,6 +118,9 @@ def build_engine_directory(
         )
         manifest, engines = build_engines(
             fresh, manifest, options.engines, options.cache, started, finished, noted
+        )
+        manifest = compile_cubins(
+            fresh, manifest, options.engines.kernels, options.cache, started, noted
         )
         all_reports = (*reports, *variants, *engines)
         (fresh / MANIFEST_FILE).write_bytes(manifest.to_bytes())

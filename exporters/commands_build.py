@@ -36,7 +36,10 @@ Targets = Annotated[
 Architectures = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        "--sm", help="GPUs that TensorRT-RTX engines shall run on, as in 86,89,120.", metavar="LIST"
+        "--sm",
+        help="GPUs to compile CUDA kernels for, and TensorRT-RTX engines where it serves them, as "
+        "in 86,89,120.",
+        metavar="LIST",
     ),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor fill the cache.")]
@@ -86,8 +89,13 @@ def build_engines(
         if importlib.util.find_spec(module) is None:
             raise MissingExtra(module, "export", "exporting stages")
     from .build import BuildOptions, build_engine_directory
-    from .engine_step import EngineOptions, buildable_targets
-    from .engines.architectures import DEFAULT_RTX_ARCHITECTURES, parse_architectures
+    from .engine_step import EngineOptions, buildable_targets, check_targets
+    from .engines.architectures import (
+        DEFAULT_RTX_ARCHITECTURES,
+        kernel_architectures,
+        parse_architectures,
+        rtx_architectures,
+    )
     from .precision_step import parse_precisions
     from .report import shown_size
 
@@ -100,15 +108,19 @@ def build_engines(
         words += ["--precision", wanted]
     words += ["--int8-hubert"] if int8_hubert else []
     command = shlex.join(words)
-    targets = _targets(target) or buildable_targets()
+    chosen_gpus = parse_architectures(sm) if sm else ()
+    architectures = chosen_gpus or DEFAULT_RTX_ARCHITECTURES
+    targets = _targets(target)
+    check_targets(targets, architectures)
+    if not targets:
+        served = bool(rtx_architectures(architectures))
+        targets = tuple(t for t in buildable_targets() if served or t != "tensorrt-rtx")
     options = BuildOptions(
         only=tuple(stage or ()),
         force=force,
         threads=os.cpu_count() or 1,
         precision=parse_precisions(precision or [], int8_hubert),
-        engines=EngineOptions(
-            targets, parse_architectures(sm) if sm else DEFAULT_RTX_ARCHITECTURES, command
-        ),
+        engines=EngineOptions(targets, architectures, kernel_architectures(chosen_gpus), command),
         cache=None if no_cache else cache_folder(),
         command=command,
     )
@@ -137,7 +149,12 @@ def rebuild(
     """
     from .engine_step import EngineOptions
     from .engines.architectures import parse_architectures
-    from .rebuild import rebuild_engine_directory, wanted_architectures, wanted_targets
+    from .rebuild import (
+        rebuild_engine_directory,
+        wanted_architectures,
+        wanted_kernels,
+        wanted_targets,
+    )
 
     words = ["emogene-export", "rebuild", str(directory)]
     for name in target or ():
@@ -148,6 +165,7 @@ def rebuild(
     options = EngineOptions(
         wanted_targets(directory, given),
         wanted_architectures(directory, architectures),
+        wanted_kernels(directory, architectures),
         shlex.join(words),
     )
     out = console()

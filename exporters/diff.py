@@ -16,7 +16,7 @@ from .report import shown_size
 if TYPE_CHECKING:
     from rich.console import Console
 
-_LISTED = {"files", "stages", "variants", "engines", "ignored"}
+_LISTED = {"files", "stages", "variants", "engines", "cubins", "ignored"}
 """Sections of a manifest that are compared entry by entry; the others as a whole."""
 
 

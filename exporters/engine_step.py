@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..contract.cubins import CUBINS
 from ..contract.engine_directory import file_path, list_files
 from ..contract.engines import EngineSpec, Precision, Target
 from ..contract.errors import ToleranceMissed, Unavailable
 from ..contract.manifest import Manifest
 from ..contract.stages import Signature
 from .candidates import candidates
-from .engines.architectures import DEFAULT_RTX_ARCHITECTURES
+from .engines.architectures import (
+    DEFAULT_RTX_ARCHITECTURES,
+    check_architectures,
+    rtx_architectures,
+)
 from .inspection import stage_order
 from .known_answers import load
 from .report import Report, StageReport, measured
@@ -33,13 +38,15 @@ class EngineOptions:
 
     Attributes:
         targets: what to build for; ONNX files are written in any case.
-        architectures: GPUs that TensorRT-RTX engines shall run on; TensorRT proper builds for the
-            GPU at hand.
+        architectures: GPUs that TensorRT-RTX engines shall run on, where it serves them; TensorRT
+            proper builds for the GPU at hand.
+        kernels: GPUs that CUDA kernels are compiled for ahead of time.
         command: how to ask for the same again, for messages.
     """
 
     targets: tuple[Target, ...] = ("onnxruntime",)
     architectures: tuple[str, ...] = DEFAULT_RTX_ARCHITECTURES
+    kernels: tuple[str, ...] = ()
     command: str = ""
 
 
@@ -59,13 +66,16 @@ def buildable_targets() -> tuple[Target, ...]:
 
 
 def without_engines(manifest: Manifest) -> Manifest:
-    """The manifest of the same directory before any engine was built."""
-    files = {name: e for name, e in manifest.files.items() if not _is_engine(name)}
-    return dataclasses.replace(manifest, files=files, engines=())
+    """The manifest of the same directory before any engine or cubin was built."""
+    built = (f"{ENGINES_FOLDER}/", f"{CUBINS}/")
+    files = {name: e for name, e in manifest.files.items() if not name.startswith(built)}
+    return dataclasses.replace(manifest, files=files, engines=(), cubins=())
 
 
-def _is_engine(name: str) -> bool:
-    return name.startswith(ENGINES_FOLDER + "/")
+def check_targets(targets: tuple[Target, ...], architectures: tuple[str, ...]) -> None:
+    """Refuse (`BadOption`) TensorRT-RTX where it serves none of the GPUs."""
+    if "tensorrt-rtx" in targets and not rtx_architectures(architectures):
+        check_architectures(architectures)
 
 
 def build_engines(
@@ -98,6 +108,13 @@ def build_engines(
     stages = stage_order(manifest.stages)
     if not targets:
         return manifest, ()
+    check_targets(options.targets, options.architectures)
+    served = rtx_architectures(options.architectures)
+    if "tensorrt-rtx" in targets and (rest := set(options.architectures) - set(served)):
+        noted(
+            f"tensorrt-rtx serves no {', '.join(sorted(rest))}: build engines for those on their "
+            "machines with --target tensorrt"
+        )
     from .engines.build import EngineRequest, Progress
     from .engines.cache import EngineCache
     from .engines.obtain import obtain_engine
@@ -118,7 +135,7 @@ def build_engines(
             precision,
             default_profile(spec.inputs),
             target,
-            options.architectures if target == "tensorrt-rtx" else (),
+            served if target == "tensorrt-rtx" else (),
             options.command,
         )
         name = f"{ENGINES_FOLDER}/{target}/{stage}.{precision}.engine"

@@ -124,7 +124,29 @@ def _built_tables(manifest: dict[str, Any]) -> list[Table]:
                 shown_size(manifest["files"][e["file"]]["size"]),
             )
         tables.append(table)
+    if manifest["cubins"]:
+        tables.append(_cubin_table(manifest["cubins"]))
     return tables
+
+
+def _cubin_table(cubins: list[dict[str, Any]]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("program", "for", "kernel", title="CUDA kernels", title_justify="left")
+    for column in ("registers", "shared", "stack", "spills"):
+        table.add_column(column, justify="right")
+    for cubin in cubins:
+        for kernel in cubin["kernels"]:
+            numbers = (
+                kernel["registers"],
+                kernel["shared"],
+                kernel["stack"],
+                kernel["spill_stores"] + kernel["spill_loads"],
+            )
+            names = (cubin["program"], cubin["architecture"], kernel["name"])
+            table.add_row(*map(escape, names), *map(str, numbers))
+    return table
 
 
 def _error(error: dict[str, Any] | None) -> tuple[str, str]:

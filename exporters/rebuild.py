@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from ..contract.engine_directory import check_files, file_path, read_manifest, replace_folder
 from ..contract.engines import Target
 from ..contract.manifest import MANIFEST_FILE, REPORTS_FOLDER
+from .cubin_step import compile_cubins
 from .engine_step import EngineOptions, build_engines, buildable_targets, without_engines
+from .engines.architectures import kernel_architectures
 from .report import Report
 from .report_files import write_reports
 from .verify import verify_engine_directory
@@ -49,6 +51,7 @@ def rebuild_engine_directory(
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file_path(folder, name), fresh / name)
         built, _ = build_engines(fresh, bare, options, cache, started, lambda _: None, noted)
+        built = compile_cubins(fresh, built, options.kernels, cache, started, noted)
         (fresh / MANIFEST_FILE).write_bytes(built.to_bytes())
         if (folder / REPORTS_FOLDER).is_dir():
             shutil.copytree(folder / REPORTS_FOLDER, fresh / REPORTS_FOLDER)
@@ -71,3 +74,9 @@ def wanted_architectures(folder: Path, given: tuple[str, ...]) -> tuple[str, ...
         return given
     engines = [e for e in read_manifest(folder).engines if e.target == "tensorrt-rtx"]
     return engines[0].architectures if engines else EngineOptions().architectures
+
+
+def wanted_kernels(folder: Path, given: tuple[str, ...]) -> tuple[str, ...]:
+    """The GPUs asked for, else those the directory's CUDA kernels were compiled for."""
+    there = {cubin.architecture for cubin in read_manifest(folder).cubins}
+    return kernel_architectures(given or sorted(there))

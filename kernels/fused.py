@@ -115,6 +115,11 @@ class FusedField:
         if not self._handle:
             raise Failure("fused renderer", expected="memory for the field", found="none")
 
+    @property
+    def name(self) -> str:
+        """What statistics call it."""
+        return f"fused ({self.instruction_set})"
+
     def render(
         self,
         inputs: FrameInputs,
@@ -167,7 +172,7 @@ class FusedField:
         distances = np.zeros((size, size, most), np.float32)
         frame = FrameStructure()
         frame.pose = address("pose", finite("pose", pose), F32, (3, 4))
-        frame.camera = _camera(camera)
+        frame.camera = camera_structure(camera)
         self._run(
             _samples,
             ctypes.addressof(frame),
@@ -209,7 +214,7 @@ class FusedField:
         frame, held = FrameStructure(), []
         pose = finite("pose", inputs.pose)
         frame.pose = address("pose", pose, F32, (3, 4))
-        frame.camera = _camera(inputs.camera)
+        frame.camera = camera_structure(inputs.camera)
         if self._field.displacement is not None:
             if inputs.landmarks is None:
                 raise BadOption("landmarks", expected="(68, 3) float32", found="None")
@@ -277,7 +282,7 @@ def finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _camera(camera: Intrinsics) -> native.Camera:
+def camera_structure(camera: Intrinsics) -> native.Camera:
     sound = not camera_problems(camera) and camera.size <= MAX_SIZE
     if not (sound and np.isfinite((camera.focal, camera.cx, camera.cy)).all()):
         raise BadOption(

@@ -16,12 +16,10 @@ from ..contract.errors import BadOption, SessionMisuse
 from ..contract.manifest import Manifest
 from ..contract.units import SAMPLE_RATE
 from ..contract.weights import BACKGROUND, POSES
-from ..kernels.fused import FusedField
 from ..kernels.threads import ThreadPool
 from .admission import Admission, MaxSessions, checked_limit
 from .audio.load import AudioSource, as_chunks
 from .backends.choice import AUTO, Choice
-from .backends.providers import CPU
 from .emotion_cues import EmotionCues
 from .emotion_track import EmotionTrack
 from .loading import Loaded, load_engine_directory
@@ -32,8 +30,10 @@ from .poses.walk import PoseWalk
 from .profiles import OFFLINE, Profile, find_profile
 from .render.background import resized
 from .render.choice import AUTO as AUTO_RENDERER
-from .render.choice import FUSED, RendererChoice, checked_renderer, choose_renderer
+from .render.choice import GPU, RendererChoice, checked_renderer
+from .render.field_opening import prepare_field
 from .render.fused import FusedRenderer
+from .render.gpu import GpuRenderer
 from .render.quality import Quality, find_quality
 from .render.renderer import Renderer, WavefrontRenderer
 from .render.rounds import PER_RAY, checked_marching
@@ -82,9 +82,11 @@ def open(
             ``{"hubert": "int8"}``; the directory must hold them.
         marching: ``"rays"``, each by itself, or ``"authors"``, in the rounds of the published
             inference, which imported avatars can be compared with.
-        renderer: what paints: ``"fused"`` (head, torso and background in one compiled loop on the
-            CPU), ``"wavefront"`` (the directory's networks in rounds, on any backend), or
-            ``"auto"``: fused where the networks would run on the CPU anyway.
+        renderer: what paints: ``"gpu"`` (our kernels on an NVIDIA GPU), ``"fused"`` (head, torso
+            and background in one compiled loop on the CPU), ``"wavefront"`` (the directory's
+            networks in rounds, on any backend), or ``"auto"``: the GPU where there is one to use
+            and the CPU was not asked for, else fused where the networks would run on the CPU
+            anyway. `Avatar.renderer_choice` says which, and why.
         max_sessions: sessions that may be open at once; ``"auto"`` refuses a live one that would
             leave all of them less than 25 frames a second, going by the frames measured so far.
 
@@ -110,7 +112,7 @@ def open(
     except BadOption:
         loaded.close()
         raise
-    return Avatar(loaded, count, renderer, marching, max_sessions)
+    return Avatar(loaded, count, renderer, marching, strict=strict, max_sessions=max_sessions)
 
 
 def available_threads() -> int:
@@ -132,19 +134,15 @@ class Avatar:
         threads: int,
         renderer: str = AUTO_RENDERER,
         marching: str = PER_RAY,
+        *,
+        strict: bool = False,
         max_sessions: MaxSessions = None,
     ) -> None:
         self._loaded, self._threads, self._marching = loaded, threads, marching
         try:
-            self._renderer_choice = choose_renderer(
-                renderer,
-                loaded.manifest,
-                loaded.weights,
-                on_cpu=loaded.choice.used == CPU,
-                recast=loaded.recast,
-                marching=marching,
+            self._renderer_choice, self._fused = prepare_field(
+                renderer, loaded, marching, strict=strict
             )
-            self._fused = self._prepare_fused()
         except BaseException:
             loaded.close()
             raise
@@ -374,17 +372,12 @@ class Avatar:
     ) -> None:
         self.close()
 
-    def _prepare_fused(self) -> FusedField | None:
-        if self._renderer_choice.used != FUSED:
-            return None
-        manifest = self.manifest
-        return FusedField(manifest.field, self._loaded.weights, manifest.torso)
-
     def _build_renderer(self, size: int, quality: Quality) -> Renderer:
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
         camera = manifest.camera.scaled(size)
         if self._fused is not None:
-            return FusedRenderer(
+            kind = GpuRenderer if self._renderer_choice.used == GPU else FusedRenderer
+            return kind(
                 self._fused,
                 runners[stages.CONDITION],
                 runners[stages.TORSO_CONDITION],

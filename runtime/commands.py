@@ -47,6 +47,7 @@ class RendererOption(str, Enum):
     AUTO = "auto"
     FUSED = "fused"
     WAVEFRONT = "wavefront"
+    GPU = "gpu"
 
 
 class StatsChoice(str, Enum):
@@ -152,8 +153,8 @@ def emogene_run(
     renderer: Annotated[
         RendererOption,
         typer.Option(
-            help="What paints: compiled loops for the CPU (fused), the directory's networks in "
-            "rounds (wavefront), or fused wherever the networks would run on the CPU (auto)."
+            help="What paints: a GPU (gpu), compiled loops for the CPU (fused), the directory's "
+            "networks in rounds (wavefront), or the first of them that works here (auto)."
         ),
     ] = RendererOption.AUTO,
     backend: Annotated[

@@ -24,6 +24,7 @@ from .backends.choice import Choice, checked_backend
 from .emotion_cues import EmotionCues
 from .emotion_track import EmotionTrack
 from .profiles import OFFLINE, Profile
+from .render.choice import RendererChoice
 from .run_statistics import RunStatistics
 from .session import Session
 from .sinks import open_sink
@@ -127,6 +128,7 @@ def opened_avatar(options: RunOptions) -> Avatar:
         renderer=options.renderer,
     )
     _report_backend(avatar.choice)
+    _report_renderer(avatar.renderer_choice)
     return avatar
 
 
@@ -268,6 +270,11 @@ def _without_library_chatter() -> Iterator[None]:
 def _report_backend(choice: Choice) -> None:
     if lost := choice.fallback:
         say(f"note: {choice.used} instead of {lost.backend}: {lost.reason} — {lost.remedy}")
+
+
+def _report_renderer(choice: RendererChoice) -> None:
+    if choice.fallback:
+        say(f"note: rendering on the CPU: {choice.fallback} — {choice.remedy}")
 
 
 def _report_fallbacks(session: Session, strict: bool) -> None:

@@ -21,6 +21,7 @@ from .backends.compatibility import library_obstacle
 from .backends.driver import DRIVER_INSTALL, Driver
 from .backends.flavours import FLAVOURS, Flavour, load, module_name, package_version
 from .backends.providers import CPU, PROVIDERS, installed_providers
+from .render.gpu_path import find_gpu_path
 
 Status = Literal["works", "does not work", "not needed"]
 
@@ -141,6 +142,13 @@ def check_cuda(driver: Driver) -> Check:
     return Check("CUDA", WORKS, f"{newest}; cuda.bindings is installed")
 
 
+def check_rendering(driver: Driver) -> Check:
+    """Whether pictures can be rendered on the GPU."""
+    path = find_gpu_path(driver)
+    status = WORKS if path.works else BROKEN if path.wanted else NOT_NEEDED
+    return Check("rendering on a GPU", status, path.found, path.remedy)
+
+
 def check_library(flavour: Flavour, driver: Driver) -> Check:
     """TensorRT or TensorRT-RTX as a runtime. It is imported only where there is a GPU."""
     obstacle = library_obstacle(flavour, driver)
@@ -170,6 +178,7 @@ def machine_checks(driver: Driver, folder: Path) -> tuple[Check, ...]:
         lambda: check_disk(folder),
         lambda: check_gpu(driver),
         lambda: check_cuda(driver),
+        lambda: check_rendering(driver),
     ]
     libraries = tuple(check_library(flavour, driver) for flavour in FLAVOURS.values())
     return (*(check() for check in checks), *libraries)

@@ -15,6 +15,9 @@ RTX_ARCHITECTURES: tuple[int, ...] = tuple(int(a.removeprefix("sm_")) for a in R
 DEFAULT_RTX_ARCHITECTURES: tuple[str, ...] = ("sm_86", "sm_89", "sm_120")
 """Ampere, Ada and Blackwell of workstations and desktops; all of them take every precision."""
 
+KERNEL_ARCHITECTURES: tuple[int, ...] = (80, 86, 87, 89, 90, 100, 103, 110, 120, 121)
+"""What our CUDA kernels are compiled for: the GPUs whose tensor cores take the shapes we use."""
+
 DATA_CENTRE: dict[int, str] = {90: "Hopper", 100: "Blackwell", 103: "Blackwell"}
 """Data-centre generations that only TensorRT proper serves."""
 
@@ -29,7 +32,7 @@ def parse_architectures(text: str) -> tuple[str, ...]:
     """``"86,8.9,sm_120"`` → ``("sm_86", "sm_89", "sm_120")``, sorted, without repetitions.
 
     Raises:
-        BadOption: an entry is no compute capability TensorRT-RTX builds for.
+        BadOption: an entry is no compute capability that anything here is built for.
     """
     entries = [part.strip() for part in text.split(",")]
     found = set()
@@ -38,9 +41,20 @@ def parse_architectures(text: str) -> tuple[str, ...]:
         if not match:
             raise _refuse(repr(entry), "write them as in 86,89,120")
         found.add(int("".join(match.groups())))
-    chosen = tuple(f"sm_{number}" for number in sorted(found))
-    check_architectures(chosen)
-    return chosen
+    known = sorted({*RTX_ARCHITECTURES, *KERNEL_ARCHITECTURES})
+    for number in sorted(found - set(known)):
+        raise _refuse(f"sm_{number}", "leave it out", known)
+    return tuple(f"sm_{number}" for number in sorted(found))
+
+
+def rtx_architectures(chosen: Iterable[str]) -> tuple[str, ...]:
+    """Those that TensorRT-RTX builds for."""
+    return tuple(name for name in chosen if int(name[3:]) in RTX_ARCHITECTURES)
+
+
+def kernel_architectures(chosen: Iterable[str]) -> tuple[str, ...]:
+    """Those that our CUDA kernels are compiled for."""
+    return tuple(name for name in chosen if int(name[3:]) in KERNEL_ARCHITECTURES)
 
 
 def check_architectures(
@@ -78,8 +92,8 @@ def check_architectures(
     return tuple(numbers)
 
 
-def _refuse(found: str, remedy: str) -> BadOption:
-    known = ", ".join(map(str, RTX_ARCHITECTURES))
+def _refuse(found: str, remedy: str, known: Iterable[int] = RTX_ARCHITECTURES) -> BadOption:
+    listed = ", ".join(map(str, known))
     return BadOption(
-        OPTION, expected=f"compute capabilities out of {known}", found=found, remedy=remedy
+        OPTION, expected=f"compute capabilities out of {listed}", found=found, remedy=remedy
     )

@@ -4,7 +4,7 @@ nvrtc
     compile_cubin(unit, architecture, options=()) -> Cubin       needs no GPU and no toolkit
     version(), architectures()                                   of the NVRTC that is installed
 resources
-    KernelResources: registers, stack, shared memory and spills of one kernel, from the log
+    parse_resources(log) -> registers, stack, shared memory and spills of every kernel
 sources
     read_unit("march.cu") -> Unit: a source of ``kernels/cuda`` and every header it includes
 cubin_cache

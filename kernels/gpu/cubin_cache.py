@@ -17,9 +17,9 @@ from pathlib import Path
 
 from ...contract.cache_folder import cache_folder
 from ...contract.codec import canonical, from_plain, to_plain
+from ...contract.cubins import KernelResources
 from . import nvrtc
 from .nvrtc import Cubin
-from .resources import KernelResources
 from .sources import Unit
 
 LIMIT = 256 << 20

@@ -120,13 +120,17 @@ class CudaPythonGpu:
         """Let it happen when the stream has come so far."""
         self._inside("cuEventRecord", event, stream)
 
+    def settle(self, event: int) -> None:
+        """Wait here until the event has happened."""
+        self._inside("cuEventSynchronize", event)
+
     def wait(self, stream: int, event: int) -> None:
         """Let a stream go on only after the event."""
         self._inside("cuStreamWaitEvent", stream, event, 0)
 
     def elapsed(self, start: int, end: int) -> float:
         """Milliseconds between two events; waits for the second."""
-        self._inside("cuEventSynchronize", end)
+        self.settle(end)
         return float(self._inside("cuEventElapsedTime", start, end))
 
     def destroy_event(self, event: int) -> None:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...contract.cubins import KernelResources
 from ...contract.errors import Failure, MissingExtra, Unavailable
-from .resources import KernelResources, parse_resources
+from .resources import parse_resources
 from .sources import Unit
 
 EXTRA = "cuda"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 from ...contract.errors import BadOption
 from .protocol import Gpu
@@ -27,7 +28,7 @@ def open_gpu(api: str = AUTO, index: int = 0) -> Gpu:
     if api not in APIS:
         raise BadOption("GPU library", expected=f"one of {', '.join(APIS)}", found=repr(api))
     if api == AUTO:
-        lacking = not installed("cuda.bindings") and installed("pycuda")
+        lacking = not installed("cuda.bindings.driver") and installed("pycuda.driver")
         api = PYCUDA if lacking else CUDA_PYTHON
     if api == PYCUDA:
         from .py_cuda import PyCudaGpu
@@ -39,7 +40,9 @@ def open_gpu(api: str = AUTO, index: int = 0) -> Gpu:
 
 
 def installed(module: str) -> bool:
-    """Whether a module can be imported; it is not."""
+    """Whether a module can be imported, which it is not."""
+    if module in sys.modules:
+        return sys.modules[module] is not None
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:

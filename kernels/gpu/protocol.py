@@ -95,6 +95,9 @@ class Gpu(Protocol):
     def record(self, event: int, stream: int) -> None:
         """Let it happen when the stream has come so far."""
 
+    def settle(self, event: int) -> None:
+        """Wait here until the event has happened."""
+
     def wait(self, stream: int, event: int) -> None:
         """Let a stream go on only after the event."""
 

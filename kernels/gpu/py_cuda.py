@@ -132,6 +132,11 @@ class PyCudaGpu:
         with self._inside("record"):
             self._find(event, "an event").record(self._stream(stream))
 
+    def settle(self, event: int) -> None:
+        """Wait here until the event has happened."""
+        with self._inside("synchronize"):
+            self._find(event, "an event").synchronize()
+
     def wait(self, stream: int, event: int) -> None:
         """Let a stream go on only after the event."""
         with self._inside("wait_for_event"):

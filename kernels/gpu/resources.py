@@ -6,33 +6,13 @@ NVRTC prints that log into the program's log, under the names the linker sees.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from ...contract.cubins import KernelResources
 
 _ENTRY = re.compile(r"Compiling entry function '([^']+)' for '(sm_\w+)'")
 _MEMORY = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _REGISTERS = re.compile(r"Used (\d+) registers")
 _SHARED = re.compile(r"(\d+)(?:\+\d+)? bytes smem")
-
-
-@dataclass(frozen=True)
-class KernelResources:
-    """One kernel's needs.
-
-    Attributes:
-        name: of its entry function.
-        registers: of a thread.
-        stack: local memory of a thread, bytes.
-        shared: static shared memory of a block, bytes.
-        spill_stores, spill_loads: instructions' bytes that moved registers to local memory and
-            back because there were not enough.
-    """
-
-    name: str
-    registers: int
-    stack: int
-    shared: int
-    spill_stores: int
-    spill_loads: int
 
 
 def parse_resources(log: str) -> tuple[KernelResources, ...]:

@@ -48,18 +48,21 @@ class Unit:
         return digest.hexdigest()
 
 
-def read_unit(name: str, folder: Traversable | None = None) -> Unit:
+def read_unit(
+    name: str, generated: Mapping[str, str] | None = None, folder: Traversable | None = None
+) -> Unit:
     """The source ``cuda/<name>`` with its headers.
 
     Args:
         name: file name, such as ``"march.cu"``.
+        generated: headers that no file holds, by the path they would have below ``kernels``.
         folder: ``kernels``, or what stands in its place.
 
     Raises:
         Failure: a file that it includes is not in the package.
     """
     root = folder or importlib.resources.files(__package__.rpartition(".")[0])
-    headers: dict[str, str] = {}
+    headers = dict(generated or {})
     start = f"{FOLDER}/{name}"
     text = _read(root, start, "the package", headers)
     return Unit(start, text, headers)

@@ -13,10 +13,11 @@ from ...contract.errors import BadOption, Unavailable
 from ...contract.manifest import Manifest
 from ...kernels.fused import unsupported
 from ...kernels.fused_structures import network_tensors
+from .gpu_path import NO_GPU, GpuPath
 from .rounds import PER_RAY
 
-AUTO, FUSED, WAVEFRONT = "auto", "fused", "wavefront"
-RENDERERS = (AUTO, FUSED, WAVEFRONT)
+AUTO, FUSED, WAVEFRONT, GPU = "auto", "fused", "wavefront", "gpu"
+RENDERERS = (AUTO, FUSED, WAVEFRONT, GPU)
 
 FIELD_STAGES = frozenset(
     {
@@ -33,12 +34,16 @@ FIELD_STAGES = frozenset(
 @dataclass(frozen=True)
 class RendererChoice:
     """Attributes:
-    used: `FUSED` or `WAVEFRONT`.
+    used: `FUSED`, `WAVEFRONT` or `GPU`.
     why: in words.
+    fallback: why it is not the GPU there is; empty where nothing better was wanted.
+    remedy: what would bring the better one.
     """
 
     used: str
     why: str
+    fallback: str = ""
+    remedy: str = ""
 
 
 def checked_renderer(name: str) -> str:
@@ -56,6 +61,7 @@ def choose_renderer(
     on_cpu: bool,
     recast: Iterable[str] = (),
     marching: str = PER_RAY,
+    gpu: GpuPath = NO_GPU,
 ) -> RendererChoice:
     """Decide for an engine directory.
 
@@ -65,10 +71,12 @@ def choose_renderer(
         recast: stages that were asked for in another precision than float32, which only the
             wavefront renderer runs as they lie in the directory.
         marching: one of `rounds.MARCHINGS`.
+        gpu: what `gpu_path.find_gpu_path` found.
 
     Raises:
         BadOption: there is no such renderer.
-        Unavailable: the fused one was asked for and does not take these fields.
+        Unavailable: the fused one or the GPU was asked for and does not take these fields, or there
+            is no GPU to use.
     """
     checked_renderer(asked)
     obstacle = _obstacle(manifest, weights)
@@ -76,22 +84,30 @@ def choose_renderer(
         obstacle = "it marches each ray by itself"
     if asked == WAVEFRONT:
         return RendererChoice(WAVEFRONT, "asked for")
-    if asked == FUSED:
-        if obstacle:
-            raise Unavailable(
-                "fused renderer",
-                expected="an avatar it takes",
-                found=obstacle,
-                remedy=f"use the renderer {WAVEFRONT} or {AUTO}",
-            )
-        return RendererChoice(FUSED, "asked for")
-    if not on_cpu:
-        return RendererChoice(WAVEFRONT, "the networks do not run on the CPU")
+    if asked in (FUSED, GPU) and obstacle:
+        raise Unavailable(
+            f"{asked} renderer",
+            expected="an avatar it takes",
+            found=obstacle,
+            remedy=f"use the renderer {WAVEFRONT} or {AUTO}",
+        )
+    if asked == GPU and not gpu.works:
+        raise Unavailable(
+            "gpu renderer", expected="a GPU to use", found=gpu.found, remedy=gpu.remedy
+        )
+    if asked != AUTO:
+        return RendererChoice(asked, "asked for")
     if cast := sorted(FIELD_STAGES & set(recast)):
         return RendererChoice(WAVEFRONT, f"{', '.join(cast)} was asked for in another precision")
     if obstacle:
         return RendererChoice(WAVEFRONT, obstacle)
-    return RendererChoice(FUSED, "the fastest on a CPU")
+    if gpu.works:
+        return RendererChoice(GPU, gpu.found)
+    used, why = FUSED, "the fastest on a CPU"
+    if not on_cpu:
+        used, why = WAVEFRONT, "the networks do not run on the CPU"
+    lost = (gpu.found, gpu.remedy) if gpu.wanted else ("", "")
+    return RendererChoice(used, why, *lost)
 
 
 def _obstacle(manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> str:

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ...contract.camera import Intrinsics
 from ...contract.data import Condition, Float32
 from ...contract.landmarks import LANDMARKS
-from ...kernels.fused import FrameInputs, FusedField
+from ...kernels.arrays import UInt8
+from ...kernels.fused import FrameInputs, FusedImage
 from ...kernels.threads import ThreadPool
 from ..backends.protocol import Runner
 from .quality import Quality
 from .renderer import Picture
+
+
+class FrameField(Protocol):
+    """Head and torso of an avatar, prepared for the kernels of the CPU or of a GPU."""
+
+    @property
+    def name(self) -> str:
+        """What statistics call it."""
+
+    def render(
+        self,
+        inputs: FrameInputs,
+        background: UInt8 | None = None,
+        *,
+        transmittance: float = 0.0,
+        torso_transmittance: float = 0.0,
+        keep_head: bool = False,
+        pool: ThreadPool | None = None,
+    ) -> FusedImage:
+        """A frame; see `kernels.fused.FusedField.render`."""
+
+    def close(self) -> None:
+        """Free what it holds; twice is fine."""
 
 
 class FusedRenderer:
@@ -30,7 +56,7 @@ class FusedRenderer:
 
     def __init__(
         self,
-        field: FusedField,
+        field: FrameField,
         condition: Runner,
         torso_condition: Runner,
         background: NDArray[np.uint8],
@@ -48,10 +74,21 @@ class FusedRenderer:
     @property
     def name(self) -> str:
         """What statistics call it."""
-        return f"fused ({self._field.instruction_set})"
+        return self._field.name
 
     def render(self, condition: Condition, pose: Float32) -> Picture:
         """One picture of one frame's condition (F = 1) and pose (3, 4)."""
+        made = self._field.render(
+            self._inputs(condition, pose),
+            self._behind,
+            transmittance=self.quality.transmittance,
+            torso_transmittance=self.quality.torso_transmittance,
+            pool=self._pool,
+        )
+        assert made.image is not None  # there is a background
+        return Picture(made.image, made.samples / max(1, made.rays))
+
+    def _inputs(self, condition: Condition, pose: Float32) -> FrameInputs:
         torso = {
             "pose": pose.reshape(1, 12),
             "landmarks": np.ascontiguousarray(condition.torso),
@@ -60,17 +97,9 @@ class FusedRenderer:
             **self._condition.run({"windows": condition.windows}),
             **self._torso_condition.run(torso),
         }
-        made = self._field.render(
-            FrameInputs(
-                np.ascontiguousarray(pose, np.float32),
-                self.camera,
-                biases,
-                np.ascontiguousarray(condition.landmarks, np.float32).reshape(LANDMARKS, 3),
-            ),
-            self._behind,
-            transmittance=self.quality.transmittance,
-            torso_transmittance=self.quality.torso_transmittance,
-            pool=self._pool,
+        return FrameInputs(
+            np.ascontiguousarray(pose, np.float32),
+            self.camera,
+            biases,
+            np.ascontiguousarray(condition.landmarks, np.float32).reshape(LANDMARKS, 3),
         )
-        assert made.image is not None  # there is a background
-        return Picture(made.image, made.samples / max(1, made.rays))

@@ -123,6 +123,6 @@ def test_no_cache_leaves_none(
     words = ("build-engines", tiny_checkpoints, "-o", tmp_path / "e", "--precision", "fp8")
     assert call(*words) == 2
     assert "one of fp32, fp16, bf16, auto" in capsys.readouterr().err
-    assert call(*words[:4], "--sm", "90") == 2
+    assert call(*words[:4], "--sm", "90", "--target", "tensorrt-rtx") == 2
     assert "--target tensorrt" in capsys.readouterr().err
     assert list(own_cache.iterdir()) == [] == list(tmp_path.iterdir())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 INVALID_VALUE, OUT_OF_MEMORY, NOT_INITIALISED = 1, 2, 3
 INVALID_IMAGE, INVALID_CONTEXT, NO_BINARY_FOR_GPU = 200, 201, 209
 INVALID_HANDLE, NOT_FOUND = 400, 500
+LAUNCH_FAILED = 719
 CAPTURE_UNSUPPORTED, CAPTURE_INVALIDATED = 900, 901
 
 STATIC_LIMIT = 48 << 10
@@ -331,6 +332,8 @@ class _State:
             raise CudaError(INVALID_VALUE)
         name, parameters = self.functions[f]
         values = _copied(kernelParams, parameters)
+        if name not in machine.kernels:
+            raise CudaError(LAUNCH_FAILED)
         run = machine.kernels[name]
         self._enqueue(hStream, lambda: run(grid, block, sharedMemBytes, values))
 

@@ -307,7 +307,8 @@ def test_an_avatar_speaks_with_engines(machine: Machine, directory: Path, speech
     with emogene.open(directory, threads=1, renderer="wavefront") as avatar:
         expected = [frame.image for frame in avatar.render(short, size=16)]
     add_engines(directory)
-    with emogene.open(directory, threads=1, backend="tensorrt-rtx", strict=True) as avatar:
+    options = {"threads": 1, "backend": "tensorrt-rtx", "strict": True, "renderer": "wavefront"}
+    with emogene.open(directory, **options) as avatar:
         assert set(avatar.backends.values()) == {"tensorrt-rtx"}
         found = [frame.image for frame in avatar.render(short, size=16)]
     assert len(found) == len(expected) > 10

@@ -24,7 +24,7 @@ from .fake_tensorrt import install
 
 NAMES = [
     *("kernels", "processor", "ONNX Runtime", "PyAV", "disk", "GPU", "CUDA"),
-    *("TensorRT", "TensorRT-RTX"),
+    *("rendering on a GPU", "TensorRT", "TensorRT-RTX"),
 ]
 
 

@@ -137,7 +137,9 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
     told = dataclasses.replace(manifest, motion=eyes)
     assert "how far eyes are open" in choose(manifest=told)[1]
     assert choose(marching="authors") == ("wavefront", "it marches each ray by itself")
-    with pytest.raises(BadOption, match="expected one of auto, fused, wavefront, found 'cubist'"):
+    with pytest.raises(
+        BadOption, match="expected one of auto, fused, wavefront, gpu, found 'cubist'"
+    ):
         choose("cubist")
 
 

@@ -8,7 +8,9 @@ from emogene.contract.errors import BadOption
 from emogene.exporters.engines.architectures import (
     DEFAULT_RTX_ARCHITECTURES,
     check_architectures,
+    kernel_architectures,
     parse_architectures,
+    rtx_architectures,
 )
 
 
@@ -33,9 +35,7 @@ def test_the_usual_ones_bear_every_precision() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("90", "Hopper of the data centre.*--target tensorrt$"),
-        ("86,100", "Blackwell of the data centre.*--target tensorrt$"),
-        ("61", "75, 80, 86, 89, 120, 121, found sm_61"),
+        ("61", "75, 80, 86, 87, 89, 90, 100, 103, 110, 120, 121, found sm_61"),
         ("", "write them as in 86,89,120"),
         ("86;89", "'86;89'"),
     ],
@@ -44,6 +44,18 @@ def test_others_are_refused_with_what_to_do(text: str, said: str) -> None:
     with pytest.raises(BadOption, match=said) as refused:
         parse_architectures(text)
     assert refused.value.remedy
+
+
+def test_who_serves_which() -> None:
+    chosen = parse_architectures("75,80,86,89,90,100,120")
+    assert rtx_architectures(chosen) == ("sm_75", "sm_80", "sm_86", "sm_89", "sm_120")
+    assert kernel_architectures(chosen) == chosen[1:]
+
+
+@pytest.mark.parametrize(("name", "generation"), [("sm_90", "Hopper"), ("sm_100", "Blackwell")])
+def test_the_data_centre_is_for_tensorrt_proper(name: str, generation: str) -> None:
+    with pytest.raises(BadOption, match=f"{generation} of the data centre.*--target tensorrt$"):
+        check_architectures((name, "sm_86"))
 
 
 def test_turing_takes_fp16_alone() -> None:

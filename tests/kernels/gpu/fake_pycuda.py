@@ -89,6 +89,13 @@ class Stream:
         Context.pop()
         with_context.detach()
 
+    def __del__(self) -> None:
+        with_context = Context(0)
+        with_context.push()
+        call("cuStreamDestroy", self.handle)
+        Context.pop()
+        with_context.detach()
+
     def wait_for_event(self, event: Event) -> None:
         call("cuStreamWaitEvent", self.handle, event._event, 0)
 

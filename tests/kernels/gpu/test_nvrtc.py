@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from emogene.contract.cubins import KernelResources
 from emogene.contract.errors import Failure, MissingExtra, Unavailable
 from emogene.kernels.gpu import nvrtc, sources
 from emogene.kernels.gpu.cubin_cache import CubinCache
-from emogene.kernels.gpu.resources import KernelResources, parse_resources
+from emogene.kernels.gpu.resources import parse_resources
 from emogene.kernels.gpu.sources import Unit
 
 from ...runtime.cubin_file import read_cubin
@@ -86,7 +87,7 @@ def test_sources_with_headers_in_other_folders(tmp_path: Path) -> None:
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    unit = sources.read_unit("a.cu", tmp_path)
+    unit = sources.read_unit("a.cu", folder=tmp_path)
     assert unit.text == '#include "cpp/b.h"\n  #  include "cuda/c.h"\n#include <x>\n'
     assert unit.headers == {
         "cpp/b.h": '#pragma once\n#include "cpp/d.h"\n',
@@ -95,10 +96,10 @@ def test_sources_with_headers_in_other_folders(tmp_path: Path) -> None:
     }
     before = unit.sha256
     (tmp_path / "cpp/d.h").write_text("\n")
-    assert sources.read_unit("a.cu", tmp_path).sha256 != before
+    assert sources.read_unit("a.cu", folder=tmp_path).sha256 != before
     (tmp_path / "cpp/d.h").unlink()
     with pytest.raises(Failure, match=r"kernels/cpp/d\.h: .*kernels/cpp/b\.h includes"):
-        sources.read_unit("a.cu", tmp_path)
+        sources.read_unit("a.cu", folder=tmp_path)
 
 
 class Counted:

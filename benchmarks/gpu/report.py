@@ -1,0 +1,87 @@
+"""A result's tables: ``python -m benchmarks.gpu.report RESULT.json docs/performance.md``.
+
+Rewrites the page's block between its two marks, so that no number of the page is copied by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..report import Shown
+
+BEGIN, END = "<!-- measured on a GPU: begin -->", "<!-- measured on a GPU: end -->"
+
+
+def block(result: Mapping[str, Any]) -> str:
+    """The marked block of a document."""
+    machine, gpu = result["machine"], result["gpu"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    told = (
+        f"{gpu['name']} ({gpu['architecture']}, {gpu['multiprocessors']} multiprocessors), driver "
+        f"{gpu['driver']}, NVRTC {gpu['nvrtc']}; {versions}; commit {machine['commit']}."
+    )
+    return "\n\n".join([BEGIN, told, *(table.markdown() for table in tables(result)), END])
+
+
+def tables(result: Mapping[str, Any]) -> list[Shown]:
+    """Everything a result tells, in order."""
+    return [_peaks(result), _frames(result), _checks(result)]
+
+
+def _peaks(result: Mapping[str, Any]) -> Shown:
+    peaks = result["peaks"]
+    header = ("memory GB/s", "10⁹ random loads/s", "fp32 TFLOP/s", "fp16 tensor TFLOP/s")
+    row = (
+        f"{peaks['memory_gbs']:.0f}",
+        f"{peaks['gloads']:.0f}",
+        f"{peaks['fp32_gflops'] / 1e3:.1f}",
+        f"{peaks['fp16_gflops'] / 1e3:.0f}",
+    )
+    return Shown("What the GPU can do at most", header, [row])
+
+
+def _frames(result: Mapping[str, Any]) -> Shown:
+    header = (
+        *("field", "size", "renderer", "ms", "p95", "samples", "floor ms", "of the floor"),
+        *("against PyTorch", "PSNR dB", "streams at 25 FPS"),
+    )
+    rows = []
+    for frame in result["frames"]:
+        floor, reference = frame.get("floor_ms"), frame.get("reference_ms")
+        rows.append(
+            (
+                frame["scene"],
+                f"{frame['size']}²",
+                frame["renderer"],
+                f"{frame['ms']:.3f}",
+                f"{frame['p95']:.3f}",
+                f"{frame['samples']:,}" if "samples" in frame else "",
+                f"{floor:.3f}" if floor else "",
+                f"{floor / frame['ms']:.0%}" if floor else "",
+                f"{reference / frame['ms']:.0f}×" if reference else "",
+                f"{frame['psnr']:.1f}" if "psnr" in frame else "",
+                str(frame["streams"]) if "streams" in frame else "",
+            )
+        )
+    return Shown("Frames by CUDA events, graphs replayed", header, rows)
+
+
+def _checks(result: Mapping[str, Any]) -> Shown:
+    rows = [(c["name"], "✓" if c["passed"] else "✗", c["found"]) for c in result["checks"]]
+    return Shown("Kernels against the reference", ("what", "right", "found"), rows)
+
+
+def main() -> None:
+    """Entry point."""
+    source, page = map(Path, sys.argv[1:])
+    text = page.read_text("utf-8")
+    head, rest = text.split(BEGIN)
+    page.write_text(head + block(json.loads(source.read_bytes())) + rest.split(END)[1], "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The step of a build that compiles the avatar's CUDA kernels for chosen GPUs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..contract.cubins import CUBINS, CubinSpec
+from ..contract.engine_directory import list_files
+from ..contract.errors import Failure
+from ..contract.manifest import Manifest
+from ..kernels.gpu import nvrtc
+from ..kernels.gpu.cubin_cache import CubinCache
+from ..kernels.gpu.programs import ABI, Program
+from ..kernels.gpu.wanted import wanted_programs
+
+if TYPE_CHECKING:
+    from .exporting import Started
+
+
+def compile_cubins(
+    folder: Path,
+    manifest: Manifest,
+    architectures: tuple[str, ...],
+    cache: Path | None,
+    started: Started,
+    noted: Callable[[str], None],
+) -> Manifest:
+    """Compile every program of the avatar's fields into ``cubins/<program>.<architecture>.cubin``.
+
+    Args:
+        folder: holds what the manifest names, and gets the cubins.
+        architectures: such as ``("sm_86", "sm_90")``; none compiles nothing.
+        cache: folder of the cache; None uses none.
+
+    Returns:
+        the manifest with the cubins and their hashes.
+
+    Raises:
+        MissingExtra: NVRTC is not installed.
+        Unavailable: it does not know one of the architectures.
+        Failure: a kernel does not compile, or needs so many registers that it spills.
+    """
+    jobs = [
+        (program, architecture)
+        for architecture in architectures
+        for program in wanted_programs(manifest.field, manifest.torso, architecture)
+    ]
+    if not jobs:
+        return manifest
+    kept = CubinCache(cache / "kernels") if cache is not None else None
+    (folder / CUBINS).mkdir(exist_ok=True)
+    made = []
+    for done, (program, architecture) in enumerate(jobs):
+        started(f"{program.name} kernels for {architecture}", done, len(jobs))
+        compiled = (
+            kept.obtain(program.unit, architecture, program.options)
+            if kept is not None
+            else nvrtc.compile_cubin(program.unit, architecture, program.options)
+        )
+        _refuse_spills(program, compiled)
+        name = f"{CUBINS}/{program.name}.{architecture}.cubin"
+        (folder / name).write_bytes(compiled.image)
+        compiler = f"NVRTC {nvrtc.version()}"
+        made.append(
+            CubinSpec(
+                program.name, architecture, name, program.source, ABI, compiler, compiled.kernels
+            )
+        )
+        registers = max(kernel.registers for kernel in compiled.kernels)
+        noted(
+            f"[✓] {program.name:<15}  {architecture}  {len(compiled.kernels)} kernels, "
+            f"at most {registers} registers"
+        )
+    return dataclasses.replace(manifest, cubins=tuple(made), files=list_files(folder))
+
+
+def _refuse_spills(program: Program, compiled: nvrtc.Cubin) -> None:
+    for kernel in program.spilling(compiled.kernels):
+        raise Failure(
+            f"kernel {kernel.name} for {compiled.architecture}",
+            expected=f"at most {program.spills} bytes of spills",
+            found=f"{kernel.spill_stores} bytes stored and {kernel.spill_loads} loaded "
+            f"with {kernel.registers} registers",
+            remedy=f"report it with the version of NVRTC, {nvrtc.version()}",
+        )

@@ -1,0 +1,73 @@
+"""The renderer that is asked for, or the best that works here, with what it needs prepared."""
+
+from __future__ import annotations
+
+from ...contract.errors import EmoGeneError, Unavailable
+from ...kernels.fused import FusedField
+from ...kernels.gpu.programs import Shipped
+from ..backends.providers import CPU
+from ..loading import Loaded
+from .choice import AUTO, FUSED, GPU, RendererChoice, choose_renderer
+from .fused import FrameField
+from .gpu import open_field
+from .gpu_path import NO_GPU, GpuPath, find_gpu_path
+
+
+def prepare_field(
+    asked: str, loaded: Loaded, marching: str, *, strict: bool = False
+) -> tuple[RendererChoice, FrameField | None]:
+    """Choose, and prepare the fields for it; None for the wavefront renderer.
+
+    A GPU that seemed to work and does not is given up for the next best, unless it was asked for.
+
+    Args:
+        strict: refuse to go without a GPU that is there.
+
+    Raises:
+        BadOption, Unavailable: as `choice.choose_renderer`.
+        Unavailable: ``strict``, and the GPU that is there cannot be used.
+        Failure: the GPU was asked for and does not render as it should.
+    """
+    shipped = Shipped(loaded.path, loaded.manifest.cubins)
+    path = _gpu_path(asked, loaded, shipped)
+    chosen = _choose(asked, loaded, marching, path)
+    manifest, weights = loaded.manifest, loaded.weights
+    if chosen.used == GPU:
+        try:
+            return chosen, open_field(manifest, weights, shipped, path.api)
+        except EmoGeneError as error:
+            if asked == GPU:
+                raise
+            found = str(error).removesuffix(f" — {error.remedy}")
+            lost = GpuPath(False, found, error.remedy, wanted=True)
+        chosen = _choose(asked, loaded, marching, lost)
+    if strict and chosen.fallback:
+        raise Unavailable(
+            "rendering on the GPU",
+            expected="it to work, as --strict wants no other",
+            found=chosen.fallback,
+            remedy=chosen.remedy or f"leave out --strict to render with {chosen.used}",
+        )
+    if chosen.used == FUSED:
+        return chosen, FusedField(manifest.field, weights, manifest.torso)
+    return chosen, None
+
+
+def _gpu_path(asked: str, loaded: Loaded, shipped: Shipped) -> GpuPath:
+    # Whoever asks for the CPU's networks wants the CPU's pictures, too.
+    if asked not in (AUTO, GPU) or (asked == AUTO and loaded.choice.asked == CPU):
+        return NO_GPU
+    cubins = frozenset(cubin.architecture for cubin in shipped.cubins)
+    return find_gpu_path(loaded.choice.driver, cubins)
+
+
+def _choose(asked: str, loaded: Loaded, marching: str, path: GpuPath) -> RendererChoice:
+    return choose_renderer(
+        asked,
+        loaded.manifest,
+        loaded.weights,
+        on_cpu=loaded.choice.used == CPU,
+        recast=loaded.recast,
+        marching=marching,
+        gpu=path,
+    )

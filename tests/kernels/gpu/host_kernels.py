@@ -1,0 +1,52 @@
+"""Kernels compiled by g++ in place of those of a cubin, for the model of a GPU to launch."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from emogene.kernels.gpu.sources import Unit
+
+from ...runtime.fake_cuda import Kernel, Triple
+
+LAUNCH = Path(__file__).with_name("host_launch.h")
+FLAGS = ("-std=gnu++17", "-O1", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC", "-w")
+
+
+def host_kernels(unit: Unit, names: tuple[str, ...], folder: Path) -> Mapping[str, Kernel]:
+    """Every named kernel of a source, compiled into ``folder`` once for the same text."""
+    compiler = os.environ.get("CXX") or shutil.which("g++")
+    if compiler is None:
+        pytest.skip("there is no C++ compiler")
+    where = folder / hashlib.sha256(unit.sha256.encode()).hexdigest()[:16]
+    library = where / "kernels.so"
+    if not library.exists():
+        launchers = "".join(f"LAUNCHABLE({name})\n" for name in names)
+        text = f'#include "host_launch.h"\n{unit.text}\n{launchers}'
+        for name, source in {**unit.headers, "unit.cpp": text}.items():
+            (where / name).parent.mkdir(parents=True, exist_ok=True)
+            (where / name).write_text(source)
+        (where / LAUNCH.name).write_text(LAUNCH.read_text())
+        command = [compiler, *FLAGS, f"-I{where}", str(where / "unit.cpp"), "-o", str(library)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    loaded = ctypes.CDLL(str(library))
+
+    def kernel(name: str) -> Kernel:
+        function = loaded[f"launch_{name}"]
+
+        def run(grid: Triple, block: Triple, shared: int, parameters: bytes) -> None:
+            assert shared == 0, "the host has no dynamic shared memory"
+            shape = (ctypes.c_uint * 6)(*grid, *block)
+            function(shape, ctypes.c_char_p(parameters))
+
+        return run
+
+    return {name: kernel(name) for name in names}
