@@ -75,7 +75,7 @@ class CountingField:
 
     def __init__(self, field: FusedField) -> None:
         self._field = field
-        self.instruction_set = field.instruction_set
+        self.name = field.name
         self.inputs: list[FrameInputs] = []
         self.made: list[FusedImage] = []
 
@@ -245,7 +245,7 @@ class Bench:
             self._threads,
             time,
             counts.samples / max(1.0, counts.rays),
-            floor_ms(work, name, self._peaks),
+            floor_ms(work, name, self._peaks, quality.coarse),
             compared,
         )
 

@@ -37,6 +37,11 @@ def structures() -> Iterator[tuple[str, HeadFieldConfig]]:
     yield "warped + static, looks read once a ray (shipped)", demo_head()
 
 
+def colour_at_every_sample() -> HeadFieldConfig:
+    """The demo's without looks read once a ray: fine grids and the colour at every sample."""
+    return _with_grids("displaced")
+
+
 def _with_grids(read_skin_at: str) -> HeadFieldConfig:
     grids = (
         GridSpec.tiled(

@@ -30,7 +30,8 @@ from . import machine
 from .frames import Bench, FrameRow, contenders
 from .pipeline import measure_memory, measure_speech
 from .recorded import record
-from .report import Shown, tables
+from .report import tables
+from .shown import Shown
 from .stages import measure_stages
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

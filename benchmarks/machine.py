@@ -24,7 +24,7 @@ class Peaks:
     Attributes:
         threads: how many.
         gflops: 10⁹ floating-point operations a second of each instruction set there is, a
-            multiply-add being two; of ``avx512bf16`` with bfloat16 products.
+            multiply-add being two; of ``avx512bf16`` and ``amx`` with bfloat16 products.
         gloads: 10⁹ loads a second of eight bytes at random places of a table of `TABLE_BYTES`.
         memory_gbs: 10⁹ bytes a second read and written by copying.
     """

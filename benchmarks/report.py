@@ -2,6 +2,7 @@
 
     python -m benchmarks.report benchmarks/results/xeon_2core.json docs/performance.md
     python -m benchmarks.report benchmarks/results/xeon_2core.json docs/pictures/performance.png
+    python -m benchmarks.report benchmarks/results/live_2core.json docs/live.md
 
 rewrites the page's block between the two marks, or draws the picture, so that no number of a page
 is copied by hand.
@@ -12,38 +13,22 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from .live.tables import live_tables
+from .shown import Shown
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 Result = Mapping[str, Any]
-"""What ``benchmarks.latency -o`` writes."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A table.
-
-    Attributes:
-        title: above it.
-        header: of its columns.
-        rows: cells.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-
-    def markdown(self) -> str:
-        """As a table of a document."""
-        lines = [self.header, ("---",) * len(self.header), *self.rows]
-        return f"**{self.title}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in lines)
+"""What ``benchmarks.latency -o`` or ``benchmarks.live -o`` writes."""
 
 
 def tables(result: Result) -> list[Shown]:
     """Everything a result tells, in order."""
+    if "windows" in result:
+        return live_tables(result)
     made = [_peaks(result), _frames(result), _rates(result)]
     made += [_speech(result), _budget(result), _stages(result)]
     return [*made, *_memory(result)]

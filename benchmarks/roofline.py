@@ -18,8 +18,11 @@ from emogene.contract.field import FieldSpec, GridSpec, TorsoSpec
 
 from .machine import Peaks
 
-BFLOAT16, FLOAT32_BESIDE = "avx512bf16", "avx512"
-"""The instruction set with bfloat16 products, and the one that gives its float32 peak."""
+AMX, BFLOAT16, FLOAT32_BESIDE = "amx", "avx512bf16", "avx512"
+"""The instruction sets with bfloat16 products, and the one that gives their float32 peak."""
+
+SPLIT_PRODUCTS = 3
+"""Products of bfloat16 that ``amx`` takes for one, unless the quality is coarse."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,16 @@ def frame_work(field: FieldSpec, torso: TorsoSpec, counts: FrameCounts) -> Work:
     return sample * counts.samples + ray * counts.rays + pixel * counts.torso_pixels
 
 
-def floor_ms(work: Work, instruction_set: str, peaks: Peaks) -> float:
-    """The least milliseconds for the work, on as many threads as the peaks are of."""
+def floor_ms(work: Work, instruction_set: str, peaks: Peaks, coarse: bool = False) -> float:
+    """The least milliseconds for the work, on as many threads as the peaks are of.
+
+    Args:
+        coarse: see `Quality.coarse`.
+    """
     products = peaks.gflops[instruction_set]
-    sums = peaks.gflops[FLOAT32_BESIDE if instruction_set == BFLOAT16 else instruction_set]
+    if instruction_set == AMX and not coarse:
+        products /= SPLIT_PRODUCTS
+    beside = instruction_set in (AMX, BFLOAT16)
+    sums = peaks.gflops[FLOAT32_BESIDE if beside else instruction_set]
     nanoseconds = 2 * work.network / products + 2 * work.reading / sums + work.loads / peaks.gloads
     return 1e-6 * nanoseconds

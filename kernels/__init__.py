@@ -75,10 +75,13 @@ image
 fused
     FusedField(field, weights, torso=None, *, instruction_set=None)   prepared once; MLPs included
         .render(FrameInputs(pose, camera, biases, landmarks), background=None, *,
-                transmittance=0.0, torso_transmittance=0.0, keep_head=False, pool=None)
+                transmittance=0.0, torso_transmittance=0.0, coarse=False, keep_head=False,
+                pool=None)
             -> FusedImage: head (size, size, 4), image (size, size, 3) uint8, samples, rays
         .samples(pose, camera, *, pool=None) -> counts and distances of every pixel's samples
     unsupported(field, torso=None) -> why it does not take them, [] if it does
+shared
+    store(address, value), load(address)    numbers in memory that two processes have mapped
 instructions
     compiled(), available() -> names of instruction sets, from the plainest to the best
     chosen(name=None) -> the one used: `name`, what EMOGENE_CPU says, or the fastest here

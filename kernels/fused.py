@@ -2,7 +2,8 @@
 
 The library packs the networks and grids once; a frame then needs the biases, the landmarks and the
 pose. Which samples a ray visits is the same as in `traversal.march`, bit for bit; the networks are
-evaluated in float32 or, by the instruction set ``avx512bf16``, in bfloat16 with float32 sums.
+evaluated in float32; by the instruction set ``avx512bf16`` in bfloat16 with float32 sums; by
+``amx`` with numbers split into two of bfloat16, or rounded to one where a frame is `coarse`.
 """
 
 from __future__ import annotations
@@ -127,6 +128,7 @@ class FusedField:
         *,
         transmittance: float = 0.0,
         torso_transmittance: float = 0.0,
+        coarse: bool = False,
         keep_head: bool = False,
         pool: ThreadPool | None = None,
     ) -> FusedImage:
@@ -136,6 +138,7 @@ class FusedField:
             background: (size, size, 3) uint8 RGB behind head and torso; None renders the head only.
             transmittance: a ray ends once less than this share of light comes through.
             torso_transmittance: no torso where less than this share comes through the head.
+            coarse: products of bfloat16 suffice; changes ``amx`` alone.
             keep_head: return the head's own colour and opacity, too.
 
         Raises:
@@ -151,6 +154,7 @@ class FusedField:
         image = None if background is None else np.empty((size, size, 3), np.uint8)
         frame, held = self._frame(inputs)
         frame.threshold, frame.torso_threshold = transmittance, torso_transmittance
+        frame.coarse = coarse
         frame.background = at_background
         frame.head = None if head is None else head.ctypes.data
         frame.image = None if image is None else image.ctypes.data

@@ -98,6 +98,7 @@ class FrameStructure(ctypes.Structure):
         ("landmarks", _P),
         ("threshold", _F32),
         ("torso_threshold", _F32),
+        ("coarse", _I32),
         ("background", _P),
         ("head", _P),
         ("image", _P),

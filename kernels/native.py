@@ -29,6 +29,7 @@ _REMEDY = (
 
 POINTER = ctypes.c_void_p
 I32, I64, F32 = ctypes.c_int32, ctypes.c_int64, ctypes.c_float
+U64 = ctypes.c_uint64
 
 
 @functools.cache

@@ -24,7 +24,8 @@ def multiply_adds_a_second(instruction_set: str, threads: int, seconds: float = 
     """Multiply-adds a second, all in registers, of all threads together; a FLOP is half of one.
 
     Args:
-        instruction_set: one of `instructions.available`; ``avx512bf16`` multiplies bfloat16.
+        instruction_set: one of `instructions.available`; ``avx512bf16`` and ``amx`` multiply
+                bfloat16.
         threads: how many work at once.
         seconds: how long; the best of five parts counts.
 

@@ -109,8 +109,9 @@ def emogene_run(
         typer.Option(
             "-o",
             "--output",
-            help="An .mp4 or .y4m file, a folder for PNGs, or - for y4m on standard output "
-            "(default: AUDIO's name with .mp4, in this folder).",
+            help="An .mp4 or .y4m file, a folder for PNGs, - for y4m on standard output, or "
+            "shm://NAME for a ring in shared memory (default: AUDIO's name with .mp4, in this "
+            "folder).",
             metavar="PATH",
         ),
     ] = None,

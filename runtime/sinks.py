@@ -1,4 +1,4 @@
-"""Where frames go: an mp4, a folder of PNG files, a y4m file, or y4m on standard output."""
+"""Where frames go: an mp4, PNG files, y4m in a file or on standard output, shared memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Protocol
 from ..contract.data import Frame
 from ..contract.errors import BadOutput
 from .png import PngFolder
+from .ring.segment import SCHEME
+from .ring.writer import RingWriter
 from .video import Mp4Writer
 from .y4m import Y4mFile, Y4mStdout
 
@@ -42,7 +44,8 @@ def open_sink(destination: str | os.PathLike[str], size: tuple[int, int]) -> Fra
 
     Args:
         destination: ``….mp4``; ``….y4m``; ``-`` for y4m on standard output; a name without ending,
-            a name ending in ``/`` or an empty folder for PNG files and the sound as ``audio.wav``.
+            a name ending in ``/`` or an empty folder for PNG files and the sound as ``audio.wav``;
+            ``shm://NAME`` for a ring of frames in shared memory.
         size: (height, width) of the frames in pixels.
 
     Raises:
@@ -52,6 +55,8 @@ def open_sink(destination: str | os.PathLike[str], size: tuple[int, int]) -> Fra
     name = os.fspath(destination)
     if name == "-":
         return Y4mStdout(size)
+    if name.startswith(SCHEME):
+        return RingWriter(name, size)
     ending = Path(name).suffix.lower()
     if ending == ".mp4":
         return Mp4Writer(name, size)
@@ -61,7 +66,8 @@ def open_sink(destination: str | os.PathLike[str], size: tuple[int, int]) -> Fra
         return PngFolder(name, size)
     raise BadOutput(
         name or "output",
-        expected="a name ending in .mp4 or .y4m, '-' for standard output, or a folder for PNGs",
+        expected="a name ending in .mp4 or .y4m, '-' for standard output, a folder for PNGs, or "
+        "shm://NAME",
         found=f"the ending {ending!r}" if name else "an empty name",
         remedy="choose one of these",
     )

@@ -95,6 +95,7 @@ typedef struct {
     const float* landmarks; /* (landmarks, 3), NULL where there is no displacement */
     float threshold;        /* a ray ends once its transmittance is below this */
     float torso_threshold;  /* no torso where the head's transmittance is below this */
+    int32_t coarse;         /* not 0: products of bfloat16 suffice, where those are quicker */
     const uint8_t* background; /* (size, size, 3), NULL without image */
     float* head;               /* (size, size, 4) premultiplied colour, opacity; or NULL */
     uint8_t* image;            /* (size, size, 3) or NULL */

@@ -86,6 +86,33 @@ __attribute__((target("avx512f,avx512bf16"))) float avx512bf16_multiply_adds(int
 }
 #endif
 
+#if defined(EMOGENE_HAS_AMX)
+__attribute__((target("amx-tile,amx-bf16"))) float amx_multiply_adds(int64_t rounds) {
+    alignas(64) uint8_t configuration[64] = {1};   // the palette
+    for (int tile = 0; tile < 8; ++tile) {
+        configuration[16 + 2 * tile] = 64;   // bytes of a row
+        configuration[48 + tile] = 16;       // rows
+    }
+    _tile_loadconfig(configuration);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    _tile_zero(4);
+    _tile_zero(5);
+    for (int64_t r = 0; r < rounds; ++r) {
+        _tile_dpbf16ps(0, 4, 5);
+        _tile_dpbf16ps(1, 4, 5);
+        _tile_dpbf16ps(2, 4, 5);
+        _tile_dpbf16ps(3, 4, 5);
+    }
+    alignas(64) float sums[256];
+    _tile_stored(0, sums, 64);
+    _tile_release();
+    return sums[0];
+}
+#endif
+
 struct Peak {
     const char* name;
     float (*run)(int64_t rounds);
@@ -102,6 +129,9 @@ const Peak kPeaks[] = {
 #endif
 #if defined(EMOGENE_HAS_AVX512BF16)
     {"avx512bf16", avx512bf16_multiply_adds, 24 * 32},
+#endif
+#if defined(EMOGENE_HAS_AMX)
+    {"amx", amx_multiply_adds, 4 * 16 * 16 * 32},
 #endif
 };
 

@@ -6,7 +6,7 @@
 extern "C" {
 
 /* Multiply-adds in registers with the named instruction set, which the processor must have; the
-   widest and, for avx512bf16, bfloat16 products with float32 sums. Returns how many were done, 0
+   widest and, for avx512bf16 and amx, bfloat16 products with float32 sums. Returns how many were done, 0
    where the library was not compiled for it. */
 EMOGENE_API int64_t emogene_peak_multiply_adds(const char* instructions, int64_t rounds);
 

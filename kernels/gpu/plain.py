@@ -131,10 +131,11 @@ class PlainField:
         *,
         transmittance: float = 0.0,
         torso_transmittance: float = 0.0,
+        coarse: bool = False,
         keep_head: bool = False,
         pool: ThreadPool | None = None,
     ) -> FusedImage:
-        """As `emogene.kernels.fused.FusedField.render`; ``pool`` is not used."""
+        """As `emogene.kernels.fused.FusedField.render`; ``coarse`` and ``pool`` are not used."""
         with self._lock:
             plan = self._plan(inputs.camera.size, background is not None, keep_head)
             plan.prepare(self._stream, background)

@@ -56,10 +56,11 @@ class FusedField:
         *,
         transmittance: float = 0.0,
         torso_transmittance: float = 0.0,
+        coarse: bool = False,
         keep_head: bool = False,
         pool: ThreadPool | None = None,
     ) -> FusedImage:
-        """As `emogene.kernels.fused.FusedField.render`."""
+        """As `emogene.kernels.fused.FusedField.render`; all products are of float32."""
         origin, directions, samples = self._march(inputs.pose, inputs.camera)
         state = self._composite(inputs, directions, samples, transmittance)
         colours = self._shade(inputs, origin, directions, state)

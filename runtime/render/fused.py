@@ -32,6 +32,7 @@ class FrameField(Protocol):
         *,
         transmittance: float = 0.0,
         torso_transmittance: float = 0.0,
+        coarse: bool = False,
         keep_head: bool = False,
         pool: ThreadPool | None = None,
     ) -> FusedImage:
@@ -83,6 +84,7 @@ class FusedRenderer:
             self._behind,
             transmittance=self.quality.transmittance,
             torso_transmittance=self.quality.torso_transmittance,
+            coarse=self.quality.coarse,
             pool=self._pool,
         )
         assert made.image is not None  # there is a background

@@ -14,7 +14,8 @@ from emogene.contract.field import GridSpec
 from emogene.kernels import instructions, peak
 from emogene.reference.demo import demo_head, demo_torso
 
-PEAKS = Peaks(2, {"avx512": 400.0, "avx512bf16": 800.0}, gloads=4.0, memory_gbs=20.0)
+GFLOPS = {"avx512": 400.0, "avx512bf16": 800.0, "amx": 8000.0}
+PEAKS = Peaks(2, GFLOPS, gloads=4.0, memory_gbs=20.0)
 
 
 def test_percentiles() -> None:
@@ -68,6 +69,8 @@ def test_floor() -> None:
     work = Work(network=4e9, reading=2e9, loads=8e8)
     assert floor_ms(work, "avx512", PEAKS) == pytest.approx(20 + 10 + 200)
     assert floor_ms(work, "avx512bf16", PEAKS) == pytest.approx(10 + 10 + 200)
+    assert floor_ms(work, "amx", PEAKS) == pytest.approx(3 + 10 + 200)
+    assert floor_ms(work, "amx", PEAKS, coarse=True) == pytest.approx(1 + 10 + 200)
 
 
 @pytest.mark.parametrize("name", instructions.available())

@@ -43,8 +43,8 @@ COMMANDS = [
 def folder(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: Path, tiny_engines: Path
 ) -> Path:
-    """``speech.wav``, ``.mp3`` and ``.raw``, ``track.csv``, ``checkpoints/``, ``e/`` and what is
-    imported, as the documents assume."""
+    """``speech.wav``, ``.mp3`` and ``.raw``, ``track.csv``, ``checkpoints/``, ``e/``, what is
+    imported and the programs that are printed, as the documents assume."""
     import soundfile
 
     made = tmp_path_factory.mktemp("documents")
@@ -56,6 +56,10 @@ def folder(
     shutil.copytree(tiny_checkpoints, made / "checkpoints")
     shutil.copytree(tiny_engines, made / "e")
     (made / "benchmarks").symlink_to(ROOT / "benchmarks")
+    (made / "examples").symlink_to(ROOT / "examples")
+    for language, name in (("c", "hello.c"), ("cpp", "hello.cpp")):
+        ((_, program),) = blocks(language)
+        (made / name).write_text(program)
     _published(made)
     return made
 

@@ -22,6 +22,9 @@ SETS = instructions.available()
 ROUNDING = 2e-5
 """Of a colour in [0, 1]: float32 sums of some hundred products in another order."""
 
+SPLIT = 2e-4
+"""Sixteen bits of mantissa instead of 24."""
+
 BFLOAT16 = 0.05
 """Eight bits of mantissa in inputs and weights of up to four layers with random weights."""
 
@@ -48,7 +51,7 @@ def test_every_instruction_set_equals_the_reference(kind: str, threshold: float)
     for name in SETS:
         with ThreadPool(2) as pool:
             made = built(scene, name).render(scene.inputs, scene.background, pool=pool, **options)
-        tolerance = BFLOAT16 if name == "avx512bf16" else ROUNDING
+        tolerance = {"avx512bf16": BFLOAT16, "amx": SPLIT}.get(name, ROUNDING)
         assert made.head is not None and made.image is not None
         # Which side of the threshold a ray falls on may differ by a rounding.
         differs = np.abs(made.head - expected.head).max(axis=2) > tolerance
@@ -59,6 +62,21 @@ def test_every_instruction_set_equals_the_reference(kind: str, threshold: float)
         assert made.samples >= expected.samples
         if not threshold:
             assert made.samples == expected.samples
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_coarse_products_are_those_of_bfloat16_and_of_amx_alone(kind: str) -> None:
+    scene = fused_scenes.scene(kind)
+    for name in SETS:
+        fine, coarse = (
+            built(scene, name).render(scene.inputs, scene.background, coarse=coarse).image
+            for coarse in (False, True)
+        )
+        assert fine is not None and coarse is not None
+        if name == "amx":
+            assert 38 < psnr(coarse, fine) < 90
+        else:
+            np.testing.assert_array_equal(coarse, fine, err_msg=name)
 
 
 @pytest.mark.parametrize("cells", ["empty", "full", "one cell", "shell", "scattered", "single"])

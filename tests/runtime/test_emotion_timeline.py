@@ -69,3 +69,34 @@ def test_intensity_is_kept_unless_given_and_bad_values_are_refused() -> None:
     with pytest.raises(BadOption, match="intensity"):
         timeline.set(640, "sad", 2.0)
     assert timeline.emotion(5) == "sad"
+
+
+def test_a_change_may_say_how_long_it_takes() -> None:
+    timeline = EmotionTimeline("happy", 1.0, 10)
+    timeline.set(640, "sad", over=1.0)
+    share = timeline.weights(0, 40)[:, SAD]
+    assert share[0] == 0 and (np.diff(share[:26]) > 0).all() and (share[25:] == 1).all()
+    timeline.set(40 * 640, "happy", over=0.0)
+    assert timeline.weights(40, 1)[0, HAPPY] == 1
+    for bad in (-0.1, 60.1, float("nan"), True, "1"):
+        with pytest.raises(BadOption, match="over"):
+            timeline.set(50 * 640, "sad", over=bad)  # type: ignore[arg-type]
+
+
+def test_a_cut_brings_forward_what_was_to_be_worn_last() -> None:
+    timeline = EmotionTimeline("happy", 1.0, 4)
+    for second, emotion in enumerate(("angry", "sad"), 1):
+        timeline.set(16_000 * second, emotion)
+    before = timeline.weights(0, 10)
+    timeline.cut(10)
+    np.testing.assert_array_equal(timeline.weights(0, 10), before)
+    weights = timeline.weights(10, 60)
+    assert (np.diff(weights[:4, SAD]) > 0).all() and (weights[3:, SAD] == 1).all()
+    assert not weights[:, emotion_index("angry")].any()
+    assert timeline.emotion(9) == "happy" and timeline.emotion(10) == "sad"
+    timeline.cut(20)  # nothing is waiting any more
+    np.testing.assert_array_equal(timeline.weights(10, 60), weights)
+    opening = EmotionTimeline("happy", 1.0, 4)
+    opening.set(6400, "sad")
+    opening.cut(0)
+    assert opening.weights(0, 1)[0, SAD] == 1

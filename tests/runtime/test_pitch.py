@@ -185,3 +185,13 @@ def test_the_tracker_forgets():
         tracker.push(second)
     assert tracker._path.pending <= 2 * BLOCK
     assert len(tracker._tail) < 2 * BLOCK * SAMPLES_PER_FEATURE
+
+
+def test_what_is_undecided_is_guessed_from_what_was_heard():
+    samples = tone(180)
+    tracker = PitchTracker()
+    decided = tracker.push(samples)
+    guess = tracker.undecided()
+    assert len(guess) == BLOCK and np.abs(guess / 180 - 1).max() < 0.01
+    assert np.array_equal(tracker.undecided(), guess)  # asking changes nothing
+    assert np.array_equal(decided, tracked(samples, [])[: len(decided)])

@@ -16,7 +16,10 @@ from emogene.runtime.audio.silence import (
     LEAD,
     LOOKAHEAD_FRAMES,
     SHORTEST_SILENCE,
+    TOLD_AFTER,
+    TOLD_LATE,
     SilenceJudge,
+    Silences,
     speaking,
 )
 from tests.speech import spoken
@@ -149,3 +152,19 @@ def test_it_looks_ahead_exactly_as_far_as_declared():
     judge = SilenceJudge()
     assert len(judge.push(sound[: (LOOKAHEAD_FRAMES + 1) * SAMPLES_PER_FRAME - 1])) == 0
     assert len(judge.push(sound[:1])) == 1
+
+
+def test_the_head_is_told_late_and_of_nothing_else():
+    sound, _ = dialogue()
+    judged = ~speaking(sound)
+    told = Silences()
+    frames, heard = len(judged), 0
+    for frame in range(frames):
+        until = min(len(sound), (frame + 1 + TOLD_AFTER) * SAMPLES_PER_FRAME)
+        told.push(sound[heard:until])
+        if heard < until == len(sound):
+            told.flush()
+        heard = until
+        expected = judged[frame - TOLD_LATE] if frame >= TOLD_LATE else True
+        assert told[frame] == expected
+    assert len(told._silent) < frames  # what was told is forgotten

@@ -71,39 +71,80 @@ EMOGENE_HD Quad load_pair(const PackedLevel& level, uint64_t index) {
         return load_quad(level.entries + 2 * index);
 }
 
+// `corners_of` for a vector of samples; corners but for x: two or four.
+template <class S, int D>
+struct VectorCorners {
+    using F = typename S::F;
+    using I = typename S::I;
+    using U = typename S::U;
+    F fraction[D];
+    U base;
+
+    EMOGENE_HD static VectorCorners of(const PackedLevel& level, const Coordinates& c, int i) {
+        VectorCorners v = {};
+        for (int d = 0; d < D; ++d) {
+            const F at = S::multiply_add(S::load(c.u[d] + i), S::set(level.scale), S::set(0.5f));
+            const I cell = S::truncate(at);   // at >= 0
+            v.fraction[d] = at - S::to_float(cell);
+            v.base += (U)cell * level.strides[d];
+        }
+        return v;
+    }
+
+    // Entry of a corner, wrapped but by kFastModulo.
+    template <Wrap W>
+    EMOGENE_HD I index(const PackedLevel& level, int corner) const {
+        U at = base;
+        for (int d = 1; d < D; ++d)
+            if (corner >> (d - 1) & 1) at += level.strides[d];
+        if (W == Wrap::kMask) at &= level.size - 1u;
+        return (I)at;
+    }
+
+    EMOGENE_HD F weight(int corner) const {
+        F w = corner & 1 ? fraction[1] : 1.0f - fraction[1];
+        if (D == 3) w *= corner & 2 ? fraction[D - 1] : 1.0f - fraction[D - 1];
+        return w;
+    }
+};
+
+// As `encode_pairs`, bit for bit, with instructions that load from many places.
+template <class S, int D, Wrap W>
+__attribute__((noinline)) void encode_gathered(const PackedLevel& level, const Coordinates& c,
+                                               int count, float* row0, float* row1) {
+    using F = typename S::F;
+    for (int i = 0; i < count; i += S::kWidth) {
+        const auto corners = VectorCorners<S, D>::of(level, c, i);
+        F sum[4] = {};   // four samples each: [x f0, x f1, x+1 f0, x+1 f1]
+#pragma GCC unroll 4
+        for (int corner = 0; corner < 1 << (D - 1); ++corner) {
+            F read[4];
+            S::gather_pairs(level.halves, corners.template index<W>(level, corner), read);
+            const F w = corners.weight(corner);
+            sum[0] = S::multiply_add(S::template spread<0>(w), read[0], sum[0]);
+            sum[1] = S::multiply_add(S::template spread<1>(w), read[1], sum[1]);
+            sum[2] = S::multiply_add(S::template spread<2>(w), read[2], sum[2]);
+            sum[3] = S::multiply_add(S::template spread<3>(w), read[3], sum[3]);
+        }
+        S::transpose_groups(sum);
+        const F x = corners.fraction[0];
+        S::store(row0 + i, S::multiply_add(x, sum[2] - sum[0], sum[0]));
+        S::store(row1 + i, S::multiply_add(x, sum[3] - sum[1], sum[1]));
+    }
+}
+
 // Two features, and neighbours along x side by side: the loop nearly all samples take.
 template <class S, int D, Wrap W, bool Halves>
 __attribute__((noinline)) void encode_pairs(const PackedLevel& level, const Coordinates& c,
                                             int count, float* row0, float* row1) {
-    using F = typename S::F;
-    using I = typename S::I;
-    using U = typename S::U;
     constexpr int kCorners = 1 << (D - 1);   // but for x
-    const F scale = S::set(level.scale), half = S::set(0.5f);
-    uint32_t offset[kCorners];
-    for (int corner = 0; corner < kCorners; ++corner) {
-        offset[corner] = 0;
-        for (int d = 1; d < D; ++d)
-            if (corner >> (d - 1) & 1) offset[corner] += level.strides[d];
-    }
     for (int i = 0; i < count; i += S::kWidth) {
-        F fraction[D];
-        U base = {};
-        for (int d = 0; d < D; ++d) {
-            const F at = S::multiply_add(S::load(c.u[d] + i), scale, half);
-            const I cell = S::truncate(at);   // at >= 0
-            fraction[d] = at - S::to_float(cell);
-            base += (U)cell * level.strides[d];
-        }
+        const auto corners = VectorCorners<S, D>::of(level, c, i);
         alignas(64) int32_t index[kCorners][S::kWidth];
         alignas(64) float weight[kCorners][S::kWidth];
         for (int corner = 0; corner < kCorners; ++corner) {
-            U at = base + offset[corner];
-            if (W == Wrap::kMask) at &= level.size - 1u;
-            S::store(index[corner], (I)at);
-            F w = corner & 1 ? fraction[1] : 1.0f - fraction[1];
-            if (D == 3) w *= corner & 2 ? fraction[D - 1] : 1.0f - fraction[D - 1];
-            S::store(weight[corner], w);
+            S::store(index[corner], corners.template index<W>(level, corner));
+            S::store(weight[corner], corners.weight(corner));
         }
         if (W == Wrap::kFastModulo)
             for (int corner = 0; corner < kCorners; ++corner)
@@ -111,7 +152,7 @@ __attribute__((noinline)) void encode_pairs(const PackedLevel& level, const Coor
                     index[corner][lane] = (int32_t)wrap_index<W>((uint32_t)index[corner][lane],
                                                                  level.size, level.reciprocal);
         alignas(64) float x[S::kWidth];
-        S::store(x, fraction[0]);
+        S::store(x, corners.fraction[0]);
         // Indices and weights are taken from memory one by one, which costs a load each; kept in
         // registers each would cost two shuffles.
         asm volatile("" : : "r"(index), "r"(weight) : "memory");
@@ -167,6 +208,9 @@ __attribute__((noinline)) void encode_any(const PackedLevel& level, int features
 template <class S, int D, Wrap W>
 EMOGENE_HD void encode_wrapped(const PackedLevel& level, const Coordinates& c, int count,
                                float* rows, int stride) {
+    if constexpr (S::kGathers && W != Wrap::kFastModulo)
+        if (level.gathered)
+            return encode_gathered<S, D, W>(level, c, count, rows, rows + stride);
     if (S::kHalves && level.halves != nullptr)
         encode_pairs<S, D, W, S::kHalves>(level, c, count, rows, rows + stride);
     else

@@ -59,6 +59,9 @@ class Loans {
 
 const Instructions* instructions_at(int32_t index);
 
+// Whether this processor's gathers are quicker than as many loads. They give the same bits.
+bool gathers_pay();
+
 }  // namespace emogene
 
 struct emogene_fused {

@@ -29,8 +29,9 @@ struct LaneOrders {
 constexpr LaneOrders kOrders;
 
 struct Avx2 : WideMaskLanes<8> {
-    static constexpr int kNeurons = 4;
-    static constexpr bool kBfloat16 = false, kHalves = true;
+    static constexpr int kNeurons = 4, kWidest = 4;
+    static constexpr Products kProducts = Products::kFloats;
+    static constexpr bool kHalves = true;
 
     EMOGENE_LANES I set(int32_t x) { return (I)_mm256_set1_epi32(x); }
     EMOGENE_LANES F set(float x) { return _mm256_set1_ps(x); }

@@ -9,8 +9,9 @@ namespace emogene {
 namespace {
 
 struct Avx512 : CommonLanes<16> {
-    static constexpr int kNeurons = 8;
-    static constexpr bool kBfloat16 = false, kHalves = true;
+    static constexpr int kNeurons = 8, kWidest = 9;
+    static constexpr Products kProducts = Products::kFloats;
+    static constexpr bool kHalves = true, kGathers = true;
     using M = __mmask16;
 
     EMOGENE_LANES I set(int32_t x) { return (I)_mm512_set1_epi32(x); }
@@ -42,12 +43,49 @@ struct Avx512 : CommonLanes<16> {
         store(p, (I)_mm512_maskz_compress_epi32(m, (__m512i)v));
     }
     EMOGENE_LANES F expand(const float* p, M m) { return _mm512_maskz_expand_ps(m, load(p)); }
+
+    // As `pick`, in one instruction, which reads three bytes more.
+    EMOGENE_LANES I gather(const uint8_t* bytes, I index) {
+        return (I)_mm512_i32gather_epi32((__m512i)index, bytes, 1) & 0xff;
+    }
+    // Sixteen pairs of entries at `halves + 2 * index`, four values each, widened: those of sample
+    // 4 g + v come to group g (of four lanes) of vector v.
+    EMOGENE_LANES void gather_pairs(const uint16_t* halves, I index, F (&out)[4]) {
+        const __m512i order =
+            _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        const __m512i at = _mm512_permutexvar_epi32(order, (__m512i)index);
+        const __m512i a = _mm512_i32gather_epi64(_mm512_castsi512_si256(at), halves, 4);
+        const __m512i b = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(at, 1), halves, 4);
+        out[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(a));
+        out[1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(a, 1));
+        out[2] = _mm512_cvtph_ps(_mm512_castsi512_si256(b));
+        out[3] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(b, 1));
+    }
+    // Lane `V` of each group of four to the whole group.
+    template <int V>
+    EMOGENE_LANES F spread(F v) {
+        return _mm512_permute_ps(v, V * 0x55);
+    }
+    // Transposes the 4 x 4 values of every group: value v of group g of vector s to lane 4 g + s of
+    // vector v.
+    EMOGENE_LANES void transpose_groups(F (&v)[4]) {
+        const __m512d ab = (__m512d)_mm512_unpacklo_ps(v[0], v[1]);
+        const __m512d cd = (__m512d)_mm512_unpacklo_ps(v[2], v[3]);
+        const __m512d ab_high = (__m512d)_mm512_unpackhi_ps(v[0], v[1]);
+        const __m512d cd_high = (__m512d)_mm512_unpackhi_ps(v[2], v[3]);
+        v[0] = (F)_mm512_unpacklo_pd(ab, cd);
+        v[1] = (F)_mm512_unpackhi_pd(ab, cd);
+        v[2] = (F)_mm512_unpacklo_pd(ab_high, cd_high);
+        v[3] = (F)_mm512_unpackhi_pd(ab_high, cd_high);
+    }
 };
 
 #if defined(__AVX512BF16__)
 
 struct Avx512Bf16 : Avx512 {
-    static constexpr bool kBfloat16 = true;
+    // Used where AMD made the processor, whose gathers are slow.
+    static constexpr Products kProducts = Products::kPairs;
+    static constexpr bool kGathers = false;
 
     // Lane i holds bfloat16 of low[i] in its lower and of high[i] in its upper half.
     EMOGENE_LANES I pair(F low, F high) {

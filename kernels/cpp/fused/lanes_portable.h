@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "products.h"
+
 #define EMOGENE_LANES static inline __attribute__((always_inline))
 
 namespace emogene {
@@ -47,9 +49,12 @@ struct CommonLanes : VectorTypes<N> {
     EMOGENE_LANES F to_float(I v) { return __builtin_convertvector(v, F); }
     EMOGENE_LANES I truncate(F v) { return __builtin_convertvector(v, I); }
 
-    // bytes[index[i]] for every lane. Scalar loads: they read nothing beside the bytes asked for,
-    // and gather instructions are not quicker where it matters.
-    EMOGENE_LANES I gather(const uint8_t* bytes, I index) {
+    // Whether there are instructions that load from as many places as there are lanes. Whether they
+    // are also quick is another matter (`gathers_pay`).
+    static constexpr bool kGathers = false;
+
+    // bytes[index[i]] for every lane, by scalar loads.
+    EMOGENE_LANES I pick(const uint8_t* bytes, I index) {
         int32_t at[N], out[N];
         store(at, index);
         for (int i = 0; i < N; ++i) out[i] = bytes[at[i]];
@@ -74,8 +79,9 @@ struct WideMaskLanes : CommonLanes<N> {
 };
 
 struct Portable : WideMaskLanes<4> {
-    static constexpr int kNeurons = 4;
-    static constexpr bool kBfloat16 = false, kHalves = false;
+    static constexpr int kNeurons = 4, kWidest = 4;   // of a block, and of a layer's last one
+    static constexpr Products kProducts = Products::kFloats;
+    static constexpr bool kHalves = false;
 
     EMOGENE_LANES M first(int n) { return (M)((I){0, 1, 2, 3} < set(int32_t(n))); }
     EMOGENE_LANES M from_bits(uint32_t b) {

@@ -11,28 +11,35 @@ namespace {
 template <class S>
 constexpr int kPanel = 3 * S::kWidth;
 
+// Networks on one instruction set: what they need beside inputs and outputs, what a thread does
+// before and after it uses them, and all panels of `count` samples.
 template <class S>
-struct MlpWork {
+struct Perceptron;
+
+template <class S>
+using MlpWork = typename Perceptron<S>::Work;
+
+template <class S>
+struct PanelWork {
     // Two buffers of a layer's outputs, and one of packed inputs.
     alignas(64) float rows[2][kMostWidth * kPanelMost];
     alignas(64) int32_t pairs[kMostWidth / 2 * kPanelMost];
 };
 
-// Sums of a block over one panel.
-template <class S>
+// Sums of a block of N neurons over one panel.
+template <class S, int N>
 struct Block {
-    typename S::F a[S::kNeurons], b[S::kNeurons], c[S::kNeurons];
+    typename S::F a[N], b[N], c[N];
 
     EMOGENE_HD void start(const float* bias) {
-#pragma GCC unroll 8
-        for (int j = 0; j < S::kNeurons; ++j)
-            a[j] = b[j] = c[j] = bias != nullptr ? S::set(bias[j]) : S::set(0.0f);
+#pragma GCC unroll 9
+        for (int j = 0; j < N; ++j) a[j] = b[j] = c[j] = S::set(bias[j]);
     }
 
     EMOGENE_HD void rectify() {
         const typename S::F zero = S::set(0.0f);
-#pragma GCC unroll 8
-        for (int j = 0; j < S::kNeurons; ++j) {
+#pragma GCC unroll 9
+        for (int j = 0; j < N; ++j) {
             a[j] = S::larger(a[j], zero);
             b[j] = S::larger(b[j], zero);
             c[j] = S::larger(c[j], zero);
@@ -40,8 +47,8 @@ struct Block {
     }
 
     EMOGENE_HD void write(float* out, int stride) const {
-#pragma GCC unroll 8
-        for (int j = 0; j < S::kNeurons; ++j) {
+#pragma GCC unroll 9
+        for (int j = 0; j < N; ++j) {
             float* row = out + j * stride;
             S::store(row, a[j]);
             S::store(row + S::kWidth, b[j]);
@@ -50,50 +57,74 @@ struct Block {
     }
 };
 
-// One layer of float32 rows. Writes whole blocks of neurons: rows beyond `outputs` become
-// meaningless.
-template <class S, bool Rectify>
-__attribute__((noinline)) void layer(const PackedLayer& layer, const float* bias, const float* in,
-                                     int in_stride, float* out, int out_stride) {
-    constexpr int N = S::kNeurons, W = S::kWidth;
-    const float* weight = layer.weights;
-    for (int first = 0; first < layer.outputs; first += N) {
-        Block<S> sums;
-        sums.start(bias != nullptr ? bias + first : nullptr);
-        const float* x = in;
-        for (int k = 0; k < layer.inputs; ++k, x += in_stride, weight += N) {
-            const typename S::F x0 = S::load(x), x1 = S::load(x + W), x2 = S::load(x + 2 * W);
-#pragma GCC unroll 8
-            for (int j = 0; j < N; ++j) {
-                const typename S::F w = S::set(weight[j]);
-                sums.a[j] = S::multiply_add(w, x0, sums.a[j]);
-                sums.b[j] = S::multiply_add(w, x1, sums.b[j]);
-                sums.c[j] = S::multiply_add(w, x2, sums.c[j]);
-            }
+// Rows of one panel: inputs and outputs of a layer.
+struct PanelRows {
+    const float* in;
+    int in_stride;
+    float* out;
+    int out_stride;
+};
+
+// A block of N neurons from `first` on.
+template <class S, int N, bool Rectify>
+EMOGENE_HD void block(const PackedLayer& layer, const float* bias, int first, PanelRows rows) {
+    constexpr int W = S::kWidth;
+    const float *weight = layer.weights + first * layer.inputs, *x = rows.in;
+    Block<S, N> sums;
+    sums.start(bias + first);
+    for (int k = 0; k < layer.inputs; ++k, x += rows.in_stride, weight += N) {
+        const typename S::F x0 = S::load(x), x1 = S::load(x + W), x2 = S::load(x + 2 * W);
+#pragma GCC unroll 9
+        for (int j = 0; j < N; ++j) {
+            const typename S::F w = S::set(weight[j]);
+            sums.a[j] = S::multiply_add(w, x0, sums.a[j]);
+            sums.b[j] = S::multiply_add(w, x1, sums.b[j]);
+            sums.c[j] = S::multiply_add(w, x2, sums.c[j]);
         }
-        if (Rectify) sums.rectify();
-        sums.write(out + first * out_stride, out_stride);
     }
+    if (Rectify) sums.rectify();
+    sums.write(rows.out + first * rows.out_stride, rows.out_stride);
 }
 
-template <class S, bool = S::kBfloat16>
+// The last block, whose width is known at run time only: at most N.
+template <class S, int N, bool Rectify>
+EMOGENE_HD void last_block(const PackedLayer& layer, const float* bias, int first,
+                           const PanelRows& rows) {
+    if constexpr (N > 1)
+        if (layer.outputs - first < N)
+            return last_block<S, N - 1, Rectify>(layer, bias, first, rows);
+    block<S, N, Rectify>(layer, bias, first, rows);
+}
+
+// One layer of float32 rows.
+template <class S, bool Rectify>
+__attribute__((noinline)) void layer(const PackedLayer& layer, const float* bias,
+                                     const PanelRows& rows) {
+    int first = 0;
+    for (; layer.outputs - first > S::kWidest; first += S::kNeurons)
+        block<S, S::kNeurons, Rectify>(layer, bias, first, rows);
+    last_block<S, S::kWidest, Rectify>(layer, bias, first, rows);
+}
+
+template <class S, Products = S::kProducts>
 struct Network {
     // One panel: rows `in` of the network's inputs, `out` of its outputs and up to a block more.
     static void run(const PackedMlp& mlp, const float* first_bias, const float* in, int in_stride,
-                    float* out, int out_stride, MlpWork<S>& work) {
+                    float* out, int out_stride, PanelWork<S>& work) {
         const int last = mlp.layers - 1;
         for (int i = 0; i < last; ++i) {
             float* to = work.rows[i & 1];
-            layer<S, true>(mlp.layer[i], i == 0 ? first_bias : mlp.layer[i].bias, in, in_stride,
-                           to, kPanel<S>);
+            layer<S, true>(mlp.layer[i], i == 0 ? first_bias : mlp.layer[i].bias,
+                           {in, in_stride, to, kPanel<S>});
             in = to;
             in_stride = kPanel<S>;
         }
-        layer<S, false>(mlp.layer[last], mlp.layer[last].bias, in, in_stride, out, out_stride);
+        layer<S, false>(mlp.layer[last], mlp.layer[last].bias, {in, in_stride, out, out_stride});
     }
 };
 
-// One layer of pairs of bfloat16 inputs; sums are float32. Hidden layers leave pairs again.
+// One layer of pairs of bfloat16 inputs; sums are float32. Hidden layers leave pairs again. Writes
+// whole blocks of neurons: rows beyond `outputs` become meaningless.
 template <class S, bool Hidden>
 __attribute__((noinline)) void paired_layer(const PackedLayer& layer, const float* bias,
                                             const int32_t* in, int32_t* hidden, float* out,
@@ -102,8 +133,8 @@ __attribute__((noinline)) void paired_layer(const PackedLayer& layer, const floa
     const int32_t* weight = reinterpret_cast<const int32_t*>(layer.pairs);
     const int pairs = (layer.inputs + 1) / 2;
     for (int first = 0; first < layer.outputs; first += N) {
-        Block<S> sums;
-        sums.start(bias != nullptr ? bias + first : nullptr);
+        Block<S, N> sums;
+        sums.start(bias + first);
         const int32_t* x = in;
         for (int k = 0; k < pairs; ++k, x += kPanel<S>, weight += N) {
             const typename S::I x0 = S::load(x), x1 = S::load(x + W), x2 = S::load(x + 2 * W);
@@ -131,9 +162,9 @@ __attribute__((noinline)) void paired_layer(const PackedLayer& layer, const floa
 }
 
 template <class S>
-struct Network<S, true> {
+struct Network<S, Products::kPairs> {
     static void run(const PackedMlp& mlp, const float* first_bias, const float* in, int in_stride,
-                    float* out, int out_stride, MlpWork<S>& work) {
+                    float* out, int out_stride, PanelWork<S>& work) {
         const int inputs = mlp.layer[0].inputs, last = mlp.layers - 1;
         for (int k = 0; k < inputs; k += 2) {
             const float* low = in + k * in_stride;
@@ -154,12 +185,25 @@ struct Network<S, true> {
     }
 };
 
-// All panels of `count` samples; rows must have room up to the next whole panel.
+template <class S>
+struct Perceptron {
+    using Work = PanelWork<S>;
+
+    static void begin(Work&, bool) {}
+    static void end() {}
+
+    static void run(const PackedMlp& mlp, const float* first_bias, const float* in, int in_stride,
+                    int count, float* out, int out_stride, Work& work) {
+        for (int at = 0; at < count; at += kPanel<S>)
+            Network<S>::run(mlp, first_bias, in + at, in_stride, out + at, out_stride, work);
+    }
+};
+
+// Rows must have room up to the next whole panel.
 template <class S>
 void run_network(const PackedMlp& mlp, const float* first_bias, const float* in, int in_stride,
                  int count, float* out, int out_stride, MlpWork<S>& work) {
-    for (int at = 0; at < count; at += kPanel<S>)
-        Network<S>::run(mlp, first_bias, in + at, in_stride, out + at, out_stride, work);
+    Perceptron<S>::run(mlp, first_bias, in, in_stride, count, out, out_stride, work);
 }
 
 }  // namespace

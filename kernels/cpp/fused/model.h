@@ -9,6 +9,7 @@
 #include "../displacement.h"
 #include "../rays.h"
 #include "../traversal.h"
+#include "products.h"
 
 namespace emogene {
 
@@ -16,7 +17,7 @@ constexpr int kTile = 32;             // pixels along a tile's side
 constexpr int kTilePixels = kTile * kTile;
 constexpr int kSubtile = 8;           // pixels along the side of what the projection tells apart
 constexpr int kChunk = 192;           // samples that go through encoding and networks together
-constexpr int kPanelMost = 48;        // samples of the widest panel; every panel divides kChunk
+constexpr int kPanelMost = 48;        // samples of the widest panel of vectors; all divide kChunk
 constexpr int kNeuronsMost = 8;       // neurons of the widest block
 constexpr int kRayStride = kTilePixels + 16;   // no multiple of 4 KiB: rows would fight for a set
 constexpr int kStepsMost = 8;         // samples that a ray takes in one round
@@ -28,12 +29,16 @@ constexpr int kMostLevels = 32;
 constexpr int kMostWidth = 256;       // of any network's layer
 constexpr int32_t kLastLattice = 1 << 18;  // no checked field has more steps across its bounds
 
-// One linear layer: blocks of `neurons` outputs, within a block input after input.
+// One linear layer: blocks of outputs, within a block input after input.
 struct PackedLayer {
     int32_t inputs, outputs;   // as the network has them
-    const float* weights;      // [block][input][neuron]
-    const uint32_t* pairs;     // [block][input / 2][neuron], bfloat16 of two inputs; or NULL
-    const float* bias;         // padded to blocks; NULL for the first layer, whose bias is a frame's
+    // [block][input][neuron]. Blocks have `Instructions::neurons`, but the last, which has what
+    // remains, at most `widest`.
+    const float* weights;
+    // bfloat16 of two inputs: [block][input / 2][neuron]; or tiles of 16 neurons x 32 inputs,
+    // [block][input / 32] of the high halves and of the low ones. NULL for products of float32.
+    const uint32_t* pairs;
+    const float* bias;   // padded to blocks; NULL for the first layer, whose bias is a frame's
 };
 
 struct PackedMlp {
@@ -49,6 +54,7 @@ struct PackedLevel {
     uint32_t size;
     Wrap wrap;
     bool pairs;             // two neighbours along x are one load
+    bool gathered;          // of `halves`, by instructions that load from many places
     uint64_t reciprocal;
     // One entry longer than `size`: the first again. In half precision where that loses nothing and
     // the processor widens it as it loads: half the memory to fetch. One of them is NULL.
@@ -86,9 +92,12 @@ struct HeadModel {
     float density_shift;
     int32_t directions;                 // degree of the spherical harmonics
     int32_t features, geometry;         // widths
-    OccupancyGrid occupancy;
+    OccupancyGrid occupancy;            // its places; the march reads `clear`
+    // Of every cell, cells to the nearest occupied one: [block][cell of the block], x fastest.
+    const uint8_t* clear;
     float step, phase, min_near;
     int32_t max_samples;
+    bool gathers;                       // bytes of the occupancy by gathers
     // Boxes of occupied cells that are not enclosed, by their lower corners, and their sides.
     int64_t boxes;
     const float* box_low;               // (boxes, 3)
@@ -121,6 +130,7 @@ struct Frame {
     Pinhole camera;
     int32_t size, tiles, subtiles;   // pixels, tiles and subtiles along a side
     float threshold;            // a ray ends once less light than this comes through
+    bool coarse;                // tiles multiply in bfloat16 without the low halves
     float torso_threshold;      // the torso is left out where less light than this comes through
     const FrameBiases* biases;
     const float* landmarks;     // (L, 3)
@@ -143,8 +153,10 @@ struct TileCounts {
 // One implementation for one instruction set.
 struct Instructions {
     const char* name;
-    int32_t lanes, neurons;     // floats of a vector; neurons of a block of packed weights
-    bool bfloat16, halves;      // networks in bfloat16; tables in half precision
+    int32_t lanes, neurons, widest;   // floats of a vector; neurons of a block, of the last one
+    Products products;
+    bool halves;                // tables in half precision
+    bool gathers;               // it has code for gathers
     int64_t (*scratch)(const Model&);                               // floats a thread needs
     void (*bake)(const Model&, const Frame&, int64_t begin, int64_t end);   // vectors of nodes
     void (*tile)(const Model&, const Frame&, int32_t tile, float* scratch, TileCounts*);
@@ -163,6 +175,9 @@ extern const Instructions kAvx512;
 #endif
 #if defined(EMOGENE_HAS_AVX512BF16)
 extern const Instructions kAvx512Bf16;
+#endif
+#if defined(EMOGENE_HAS_AMX)
+extern const Instructions kAmx;
 #endif
 
 }  // namespace emogene

@@ -1,4 +1,5 @@
 // From the caller's arrays to what an implementation works with.
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -34,8 +35,38 @@ uint32_t bfloat16(float value) {
     return (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;   // to the nearest, ties to even
 }
 
+float from_bfloat16(uint32_t half) {
+    const uint32_t bits = half << 16;
+    float value;
+    std::memcpy(&value, &bits, 4);
+    return value;
+}
+
+// Tiles of 16 neurons x 32 inputs, the high halves and the low ones; `weight(neuron, input)`.
+template <class Weight>
+void pack_tiles(emogene_fused& f, int32_t inputs, int32_t outputs, const Weight& weight,
+                PackedLayer& layer) {
+    const int32_t columns = (inputs + 31) / 32, rows = (outputs + 15) / 16;
+    Memory<uint32_t> packed = zeroed<uint32_t>(static_cast<size_t>(rows) * columns * 512);
+    uint32_t* to = packed.get();
+    const auto halves = [&](size_t neuron, int32_t input, int low) {
+        const float value = weight(neuron, input);
+        const uint32_t high = bfloat16(value);
+        return low != 0 ? bfloat16(value - from_bfloat16(high)) : high;
+    };
+    for (int32_t first = 0; first < outputs; first += 16)
+        for (int32_t k = 0; k < inputs; k += 32)
+            for (int low = 0; low < 2; ++low)
+                for (size_t j = static_cast<size_t>(first); j < static_cast<size_t>(first) + 16; ++j)
+                    for (int32_t i = k; i < k + 32; i += 2)
+                        *to++ = halves(j, i, low) | halves(j, i + 1, low) << 16;
+    layer.pairs = packed.get();
+    f.words.push_back(std::move(packed));
+}
+
+// `bias` is NULL for zeros; the first layer's is a frame's.
 PackedLayer packed_layer(emogene_fused& f, int32_t inputs, int32_t outputs, const float* weights,
-                         const float* bias) {
+                         const float* bias, bool first) {
     const int32_t n = f.run->neurons;
     const size_t blocks = static_cast<size_t>((outputs + n - 1) / n);
     const auto weight = [&](size_t neuron, int32_t input) {
@@ -43,7 +74,9 @@ PackedLayer packed_layer(emogene_fused& f, int32_t inputs, int32_t outputs, cons
         return there ? weights[neuron * static_cast<size_t>(inputs) + input] : 0.0f;
     };
     PackedLayer layer = {inputs, outputs, nullptr, nullptr, nullptr};
-    if (f.run->bfloat16) {
+    if (f.run->products == Products::kTiles) {
+        pack_tiles(f, inputs, outputs, weight, layer);
+    } else if (f.run->products == Products::kPairs) {
         const int32_t pairs = (inputs + 1) / 2;
         Memory<uint32_t> packed = zeroed<uint32_t>(blocks * n * pairs);
         uint32_t* to = packed.get();
@@ -55,16 +88,20 @@ PackedLayer packed_layer(emogene_fused& f, int32_t inputs, int32_t outputs, cons
         layer.pairs = packed.get();
         f.words.push_back(std::move(packed));
     } else {
-        Memory<float> packed = zeroed<float>(blocks * n * inputs);
+        Memory<float> packed = zeroed<float>(static_cast<size_t>(outputs) * inputs);
         float* to = packed.get();
-        for (size_t b = 0; b < blocks; ++b)
+        for (int32_t first = 0, width; first < outputs; first += width) {
+            const int32_t remain = outputs - first;
+            width = remain > f.run->widest ? n : remain;
             for (int32_t k = 0; k < inputs; ++k)
-                for (int32_t j = 0; j < n; ++j) *to++ = weight(b * n + j, k);
+                for (int32_t j = 0; j < width; ++j) *to++ = weight(first + j, k);
+        }
         layer.weights = packed.get();
         f.floats.push_back(std::move(packed));
     }
-    if (bias != nullptr)
-        layer.bias = kept_floats(f, bias, static_cast<size_t>(outputs), blocks * n);
+    if (!first)
+        layer.bias = kept_floats(f, bias, bias != nullptr ? static_cast<size_t>(outputs) : 0,
+                                 blocks * n);
     return layer;
 }
 
@@ -76,7 +113,7 @@ PackedMlp packed_mlp(emogene_fused& f, const emogene_mlp& from) {
         require(from.widths[i] >= 1 && from.widths[i] <= kMostWidth, "width of a layer");
     for (int32_t i = 0; i < from.layers; ++i)
         mlp.layer[i] = packed_layer(f, from.widths[i], from.widths[i + 1], from.weights[i],
-                                    i > 0 ? from.biases[i] : nullptr);
+                                    from.biases[i], i == 0);
     return mlp;
 }
 
@@ -126,7 +163,11 @@ void pack_levels(emogene_fused& f, const emogene_read_grid& from, PackedGrid& gr
         to.pairs = grid.features == 2 && level.strides[0] == 1 && largest < 4294967295.0;
         const size_t count = level.size * width;
         const float* source = from.table + level.first * width;
-        if (to.pairs && f.run->halves && pack_halves(f, source, count, to)) continue;
+        if (to.pairs && f.run->halves && pack_halves(f, source, count, to)) {
+            // A gather's indices are signed.
+            to.gathered = f.model.head.gathers && largest < 2147483647.0;
+            continue;
+        }
         Memory<float> entries = zeroed<float>(count + width);
         std::memcpy(entries.get(), source, count * sizeof(float));
         std::memcpy(entries.get() + count, entries.get(), width * sizeof(float));
@@ -210,18 +251,50 @@ void list_boxes(emogene_fused& f) {
     head.box_low = kept_floats(f, low.data(), low.size(), low.size());
 }
 
-void pack_occupancy(emogene_fused& f, const emogene_occupancy& from) {
-    const size_t g = static_cast<size_t>(from.resolution);
-    const size_t b = static_cast<size_t>(blocks_along(from.resolution));
-    f.model.head.occupancy = occupancy_grid(from);
-    f.model.head.occupancy.bits = kept_bytes(f, from.bits, (g * g * g + 7) / 8);
-    f.model.head.occupancy.distance = kept_bytes(f, from.distance, b * b * b);
+// Chebyshev distances of all cells from the nearest occupied one, 255 at most. Forth and back, each
+// cell is at most one farther than any of the 26 around it that were passed before.
+void pack_clear(emogene_fused& f) {
+    const OccupancyGrid& g = f.model.head.occupancy;
+    const int64_t n = g.resolution, all = n * n * n;
+    Memory<uint8_t> clear = zeroed<uint8_t>(static_cast<size_t>(all));
+    uint8_t* at = clear.get();
+    for (int64_t i = 0; i < all; ++i) at[i] = (g.bits[i >> 3] >> (i & 7) & 1) != 0 ? 0 : 255;
+    const auto pass = [&](int64_t x, int64_t y, int64_t z, int way) {
+        const int64_t i = (z * n + y) * n + x;
+        int least = at[i];
+        for (int dz = -1; dz <= 0; ++dz)
+            for (int dy = -1; dy <= (dz == 0 ? 0 : 1); ++dy)
+                for (int dx = -1; dx <= (dz == 0 && dy == 0 ? -1 : 1); ++dx) {
+                    const int64_t u = x + way * dx, v = y + way * dy, w = z + way * dz;
+                    if (u < 0 || v < 0 || w < 0 || u >= n || v >= n || w >= n) continue;
+                    least = std::min(least, at[(w * n + v) * n + u] + 1);
+                }
+        at[i] = static_cast<uint8_t>(least);
+    };
+    for (int64_t z = 0; z < n; ++z)
+        for (int64_t y = 0; y < n; ++y)
+            for (int64_t x = 0; x < n; ++x) pass(x, y, z, 1);
+    for (int64_t z = n - 1; z >= 0; --z)
+        for (int64_t y = n - 1; y >= 0; --y)
+            for (int64_t x = n - 1; x >= 0; --x) pass(x, y, z, -1);
+    const int64_t blocks = g.blocks;
+    Memory<uint8_t> in_blocks = zeroed<uint8_t>(static_cast<size_t>(blocks * blocks * blocks) * 64);
+    for (int64_t z = 0; z < n; ++z)
+        for (int64_t y = 0; y < n; ++y)
+            for (int64_t x = 0; x < n; ++x) {
+                const int64_t block = (z / kBlock * blocks + y / kBlock) * blocks + x / kBlock;
+                const int64_t cell = (z % kBlock * kBlock + y % kBlock) * kBlock + x % kBlock;
+                in_blocks[static_cast<size_t>(block * 64 + cell)] = at[(z * n + y) * n + x];
+            }
+    f.model.head.clear = in_blocks.get();
+    f.bytes.push_back(std::move(in_blocks));
 }
 
 int32_t grid_width(const PackedGrid& grid) { return grid.features * grid.levels; }
 
 void pack_head(emogene_fused& f, const emogene_head& from) {
     HeadModel& head = f.model.head;
+    head.gathers = f.run->gathers && gathers_pay();
     head.low = load(from.box.low);
     head.high = load(from.box.high);
     head.per_unit = cells_per_unit(from.box, 1);
@@ -254,12 +327,14 @@ void pack_head(emogene_fused& f, const emogene_head& from) {
     require(colour_inputs + head.geometry == from.colour.widths[0],
             "inputs of the colour network");
     require(head.surfaces == 0 || head.ray_colour, "surface grids without a colour once a ray");
-    pack_occupancy(f, from.occupancy);
+    head.occupancy = occupancy_grid(from.occupancy);
     head.step = from.step;
     head.phase = from.phase;
     head.min_near = from.min_near;
     head.max_samples = from.max_samples;
     list_boxes(f);
+    pack_clear(f);
+    head.occupancy.bits = head.occupancy.distance = nullptr;   // the caller's
 }
 
 void pack_torso(emogene_fused& f, const emogene_torso& from) {

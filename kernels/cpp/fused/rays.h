@@ -96,8 +96,9 @@ EMOGENE_HD Packet<S> packet_at(const RayRows& rays, int i) {
             S::load(rays.near + i), S::load(rays.far + i), S::load(rays.k + i)};
 }
 
-// Up to `steps` samples of each of `count` rays; returns how many samples there are. A ray that
-// has no more gets k = kRayDone.
+// Up to `steps` samples of each of `count` rays, that follow each other without a gap: what lies
+// behind one mostly lies behind something opaque, too, and need not be looked for before the samples
+// are composited. Returns how many samples there are. A ray that has no more gets k = kRayDone.
 template <class S>
 int march_round(const HeadModel& head, Vec3 origin, HeadScratch<S>& s, int count, int steps) {
     using I = typename S::I;
@@ -106,12 +107,12 @@ int march_round(const HeadModel& head, Vec3 origin, HeadScratch<S>& s, int count
     for (int i = 0; i < count; i += S::kWidth) {
         Packet<S> ray = packet_at<S>(s.live, i);
         I taken = S::load(s.live.taken + i);
-        const M there = S::first(count - i);
-        M ended = M(~there);
+        M going = S::first(count - i);
+        M ended = M(~going);
         for (int step = 0; step < steps; ++step) {
             const int entry = i / S::kWidth * kStepsMost + step;
-            const Found<S> f =
-                next_samples<S>(head, origin, ray, M(there & ~ended), &ended);
+            const Found<S> f = step == 0 ? next_samples<S>(head, origin, ray, going, &ended)
+                                         : next_samples<S, true>(head, origin, ray, going, &ended);
             s.found[entry] = f.lanes;
             s.first[entry] = n;
             S::compress(s.samples.x + n, f.lanes, f.x);
@@ -121,6 +122,7 @@ int march_round(const HeadModel& head, Vec3 origin, HeadScratch<S>& s, int count
             taken = S::select(f.lanes, taken + 1, taken);
             ended = M(ended | ~S::less(taken, S::set(head.max_samples)));
             n += __builtin_popcount(S::bits(f.lanes));
+            going = M(f.lanes & ~ended);
         }
         S::store(s.live.taken + i, taken);
         S::store(s.live.k + i, S::select(ended, S::set(kRayDone), ray.k));

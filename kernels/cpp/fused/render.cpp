@@ -31,6 +31,7 @@ class FrameData {
         frame.tiles = (frame.size + kTile - 1) / kTile;
         frame.subtiles = (frame.size + kSubtile - 1) / kSubtile;
         frame.threshold = from.threshold;
+        frame.coarse = from.coarse != 0;
         frame.torso_threshold = from.torso_threshold;
         frame.landmarks = from.landmarks;
         frame.background = from.background;

@@ -96,14 +96,15 @@ template <class S>
 void render_tile(const Model& model, const Frame& frame, int32_t tile, float* memory,
                  TileCounts* counts) {
     TileScratch<S>& s = prepared_scratch<S>(model, memory);
+    Perceptron<S>::begin(s.head.work, frame.coarse);
     const bool head = head_tile<S>(model, frame, tile, s.head, s.head_planes, counts);
     const float* planes = head ? s.head_planes : nullptr;
-    if (frame.head != nullptr) keep_head(frame, tile, planes);
-    if (frame.image == nullptr) return;
-    const bool torso = model.torso.there &&
+    const bool torso = frame.image != nullptr && model.torso.there &&
                        torso_tile<S>(model.torso, frame, tile, planes, s.torso, s.head.at,
                                      s.head.work, s.torso_planes);
-    finish_tile<S>(frame, tile, planes, torso ? s.torso_planes : nullptr);
+    Perceptron<S>::end();
+    if (frame.head != nullptr) keep_head(frame, tile, planes);
+    if (frame.image != nullptr) finish_tile<S>(frame, tile, planes, torso ? s.torso_planes : nullptr);
 }
 
 template <class S>
@@ -138,7 +139,7 @@ void list_samples(const Model& model, const Frame& frame, int32_t tile, float* m
 
 template <class S>
 constexpr Instructions instructions(const char* name) {
-    return {name,           S::kWidth,     S::kNeurons,    S::kBfloat16,  S::kHalves,
+    return {name, S::kWidth, S::kNeurons, S::kWidest, S::kProducts, S::kHalves, S::kGathers,
             scratch_floats<S>, bake_nodes<S>, render_tile<S>, list_samples<S>};
 }
 

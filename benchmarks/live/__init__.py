@@ -1,0 +1,1 @@
+"""What a live session costs and changes; see docs/live.md."""

@@ -1,0 +1,88 @@
+"""``python -m benchmarks.live``: windows, pictures, first frames and interruption in one run.
+
+Prints tables and writes JSON with the machine, the versions and the commit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from emogene.contract import stages
+from emogene.contract.weights import POSES
+from emogene.runtime.avatar import Avatar, available_threads
+from emogene.runtime.command_line import run
+from emogene.runtime.loading import load_engine_directory
+from emogene.runtime.profiles import LIVE
+from emogene.runtime.speech.networks import SpeechNetworks
+
+from .. import machine
+from ..latency import plain, printed
+from ..report import tables
+from .pictures import measure_pictures
+from .response import measure_first_frames, measure_interruption
+from .windows import measure_windows, tried, utterances
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def live(
+    engine_dir: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads it at run time
+        typer.Option("--engine-dir", help="Engine directory (default: the built-in avatar)."),
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side of the pictures, pixels.")] = 512,
+    threads: Annotated[int, typer.Option(help="Processor threads; 0 takes all.")] = 0,
+    minutes: Annotated[float, typer.Option(help="Speech the windows are compared on.")] = 1.0,
+    count: Annotated[int, typer.Option(help="First frames that are waited for.")] = 40,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("-o", "--output", help="Write the JSON here."),
+    ] = None,
+) -> None:
+    """What the live profile changes and costs, and how soon it answers."""
+    threads, console = threads or available_threads(), Console()
+    told, samples = machine.describe(), utterances(minutes)
+    loaded = load_engine_directory(engine_dir, threads)
+    manifest, runners = loaded.manifest, loaded.runners
+    networks = SpeechNetworks(
+        runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], manifest.latent_width
+    )
+    profiles = list(tried())
+    windows = measure_windows(
+        networks, samples, loaded.weights[POSES][0], manifest.camera, profiles
+    )
+    avatar = Avatar(loaded, threads)
+    first = measure_first_frames(avatar, samples[0], size, count)
+    interruption = measure_interruption(loaded, threads, samples[:1])
+    pictures = [
+        measure_pictures(avatar, samples[:2], emotion, size) for emotion in ("neutral", "happy")
+    ]
+    result = {
+        "machine": told,
+        "avatar": manifest.name,
+        "threads": threads,
+        "seconds": sum(map(len, samples)) / 16_000,
+        "delay_frames": LIVE.delay,
+        "windows": plain(windows),
+        "pictures": plain(pictures),
+        "first_frames": dataclasses.asdict(first),
+        "interruption": dataclasses.asdict(interruption),
+    }
+    avatar.close()
+    for shown in tables(result):
+        console.print(printed(shown))
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(result, indent=1) + "\n")
+        console.print(f"wrote {output}")
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,1 @@
+"""Frames for other processes, in shared memory: ``shm://NAME``."""
