@@ -32,11 +32,12 @@ from .render.background import resized
 from .render.choice import AUTO as AUTO_RENDERER
 from .render.choice import GPU, RendererChoice, checked_renderer
 from .render.field_opening import prepare_field
-from .render.fused import FusedRenderer
+from .render.fused import FusedHead, FusedRenderer
 from .render.gpu import GpuRenderer
+from .render.head import Head
 from .render.quality import Quality, find_quality
-from .render.renderer import Renderer, WavefrontRenderer
-from .render.rounds import PER_RAY, checked_marching
+from .render.renderer import LayeredRenderer, Renderer
+from .render.rounds import AUTHORS, LEAST_LIGHT, PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
 from .scheduler import Beats, FrameScheduler, LoadMeter
@@ -80,8 +81,9 @@ def open(
         strict: refuse such a replacement.
         precisions: stages to run on ONNX Runtime in another precision than float32, such as
             ``{"hubert": "int8"}``; the directory must hold them.
-        marching: ``"rays"``, each by itself, or ``"authors"``, in the rounds of the published
-            inference, which imported avatars can be compared with.
+        marching: ``"rays"``, each by itself, or ``"authors"``, as the published inference paints
+            imported avatars: in rounds that all rays share, with its threshold whatever the
+            quality, and with bytes cut off.
         renderer: what paints: ``"gpu"`` (our kernels on an NVIDIA GPU), ``"fused"`` (head, torso
             and background in one compiled loop on the CPU), ``"wavefront"`` (the directory's
             networks in rounds, on any backend), or ``"auto"``: the GPU where there is one to use
@@ -152,7 +154,7 @@ class Avatar:
         self._meter = LoadMeter(self._scheduler.slots)
         self._admission = Admission(max_sessions, self._meter)
         self._renderers: OrderedDict[tuple[int, Quality], Renderer] = OrderedDict()
-        self._heads: OrderedDict[float, WavefrontHead] = OrderedDict()
+        self._heads: OrderedDict[float, Head] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -375,7 +377,7 @@ class Avatar:
     def _build_renderer(self, size: int, quality: Quality) -> Renderer:
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
         camera = manifest.camera.scaled(size)
-        if self._fused is not None:
+        if self._fused is not None and not self._renderer_choice.beside:
             kind = GpuRenderer if self._renderer_choice.used == GPU else FusedRenderer
             return kind(
                 self._fused,
@@ -387,19 +389,9 @@ class Avatar:
                 self._pool,
             )
         transmittance = quality.transmittance
-        networks = HeadNetworks(
-            condition=runners[stages.CONDITION],
-            density=runners[stages.DENSITY],
-            colour=runners[stages.COLOUR],
-            ambient=runners.get(stages.AMBIENT),
-        )
-        head = _kept(
-            self._heads,
-            transmittance,
-            lambda: WavefrontHead(
-                manifest.field, weights, networks, transmittance, self._pool, self._marching
-            ),
-        )
+        if self._marching == AUTHORS:
+            transmittance = LEAST_LIGHT
+        head = _kept(self._heads, transmittance, lambda: self._build_head(transmittance))
         rendered = size // stages.ENLARGEMENT if manifest.super_resolution else size
         torso = Torso(
             manifest.torso,
@@ -413,14 +405,34 @@ class Avatar:
             rendered,
             self._pool,
         )
-        return WavefrontRenderer(
+        return LayeredRenderer(
             head,
             torso,
-            resized(weights[BACKGROUND], rendered),
+            weights[BACKGROUND],
             camera,
             quality,
             self._pool,
             runners.get(stages.SUPER_RESOLUTION),
+            cut_off=self._marching == AUTHORS,
+        )
+
+    def _build_head(self, transmittance: float) -> Head:
+        runners = self._loaded.runners
+        if self._fused is not None:
+            return FusedHead(self._fused, runners[stages.CONDITION], transmittance, self._pool)
+        networks = HeadNetworks(
+            condition=runners[stages.CONDITION],
+            density=runners[stages.DENSITY],
+            colour=runners[stages.COLOUR],
+            ambient=runners.get(stages.AMBIENT),
+        )
+        return WavefrontHead(
+            self.manifest.field,
+            self._loaded.weights,
+            networks,
+            transmittance,
+            self._pool,
+            self._marching,
         )
 
 

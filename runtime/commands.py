@@ -176,8 +176,8 @@ def emogene_run(
     marching: Annotated[
         MarchingChoice,
         typer.Option(
-            help="How rays are marched: each by itself, or in the rounds of the published "
-            "inference (imported avatars)."
+            help="How rays are marched: each by itself, or as the published inference paints "
+            "(imported avatars), to be compared with it."
         ),
     ] = MarchingChoice.RAYS,
     strict: Annotated[

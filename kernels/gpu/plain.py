@@ -21,7 +21,7 @@ from ...contract.landmarks import LANDMARKS
 from ...contract.stages import bias_name
 from ...contract.weights import FALLOFF, OCCUPANCY, REST, TORSO_MASK
 from ..arrays import Float32, UInt8
-from ..fused import FrameInputs, FusedImage, camera_structure, finite, unsupported
+from ..fused import FrameInputs, FusedImage, camera_structure, finite
 from ..fused_structures import field_structure, torso_structure
 from ..occupancy import Occupancy
 from ..threads import ThreadPool
@@ -30,7 +30,7 @@ from .cubin_cache import CubinCache
 from .programs import Program, Shipped, obtain
 from .protocol import Gpu, Triple
 from .sources import read_unit
-from .specification import all_networks, layout, specification
+from .specification import all_networks, layout, specification, unsupported
 
 PLAIN = "plain"
 

@@ -24,9 +24,18 @@ from ...contract.field import (
 )
 from ...contract.landmarks import LANDMARKS
 from ...contract.weights import table_name
+from .. import fused
 
 CONSTANTS, EVALUATION = "cuda/specification.h", "cuda/evaluation.h"
 """Names of the two headers."""
+
+
+def unsupported(field: FieldSpec, torso: TorsoSpec | None = None) -> list[str]:
+    """Why a GPU's kernels do not take these fields; empty if they do."""
+    said = fused.unsupported(field, torso)
+    if field.march.box is not None:
+        said.append("rays enter a box that is not the bounds")
+    return said
 
 
 _ALIGNED = 8

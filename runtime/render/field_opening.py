@@ -49,7 +49,8 @@ def prepare_field(
             remedy=chosen.remedy or f"leave out --strict to render with {chosen.used}",
         )
     if chosen.used == FUSED:
-        return chosen, FusedField(manifest.field, weights, manifest.torso)
+        torso = None if chosen.beside else manifest.torso
+        return chosen, FusedField(manifest.field, weights, torso)
     return chosen, None
 
 

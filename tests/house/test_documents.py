@@ -38,6 +38,14 @@ COMMANDS = [
     if line.strip() and not line.startswith(SLOW)
 ]
 
+MADE = {
+    made: command
+    for _, command in COMMANDS
+    for made in re.findall(r"-o (may/)", command)
+    if command.startswith("emogene-export build-engines")
+}
+"""Folders that one line makes and others read."""
+
 
 @pytest.fixture(scope="module")
 def folder(
@@ -82,12 +90,11 @@ def _published(root: Path) -> None:
     run.rmdir()
 
 
-@pytest.mark.parametrize(("document", "command"), COMMANDS)
-def test_command(document: str, command: str, folder: Path) -> None:
+def _run(command: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a line, after the line that makes a folder it reads."""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    if command.startswith("python -m benchmarks"):
-        command += " --checkpoints checkpoints --engine-dir e --budget 0 --seconds 0.2"
-    done = subprocess.run(
+    _make_what_is_read(command, folder)
+    return subprocess.run(
         command,
         shell=True,
         cwd=folder,
@@ -95,11 +102,26 @@ def test_command(document: str, command: str, folder: Path) -> None:
         capture_output=True,
         check=False,
     )
+
+
+def _make_what_is_read(text: str, folder: Path) -> None:
+    for made, command in MADE.items():
+        read = re.search(rf"(?<![\w/]){made}", text) and command != text
+        if read and not (folder / made).exists():
+            assert _run(command, folder).returncode == 0, command
+
+
+@pytest.mark.parametrize(("document", "command"), COMMANDS)
+def test_command(document: str, command: str, folder: Path) -> None:
+    if command.startswith("python -m benchmarks"):
+        command += " --checkpoints checkpoints --engine-dir e --budget 0 --seconds 0.2"
+    done = _run(command, folder)
     assert done.returncode == 0, f"{document}: {command}\n{done.stderr.decode()}"
 
 
 @pytest.mark.parametrize(("document", "text"), blocks("python"))
 def test_program(document: str, text: str, folder: Path) -> None:
+    _make_what_is_read(text, folder)
     done = subprocess.run(
         [sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, check=False
     )
