@@ -209,7 +209,8 @@ def _report_backend(choice: Choice) -> None:
 
 def _report_renderer(choice: RendererChoice) -> None:
     if choice.fallback:
-        _say(f"note: rendering on the CPU: {choice.fallback} — {choice.remedy}")
+        what = f"note: rendering with {choice.used}: {choice.fallback}"
+        _say(f"{what} — {choice.remedy}" if choice.remedy else what)
 
 
 def _report_fallbacks(session: Session, strict: bool) -> None:
