@@ -48,7 +48,7 @@ class Choice:
     """One way to train.
 
     Attributes:
-        name: of its folder.
+        name: a word or two.
         says: what differs from the shipped avatar's training.
         config: all of it, but for the budget.
     """
@@ -56,6 +56,11 @@ class Choice:
     name: str
     says: str
     config: HeadTrainingConfig
+
+    @property
+    def folder(self) -> str:
+        """Where it is trained."""
+        return self.name.replace(" ", "_")
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def choices() -> Iterator[Choice]:
     def choice(name: str, says: str, **other: Any) -> Choice:
         return Choice(name, says, replace(shipped, **other))
 
-    yield choice("shipped", "as shipped")
+    yield choice("shipped", "as the built-in avatar")
     yield choice(
         "soft", "no loss for density off the surface or half-transparent rays",
         front_weight=0.0, behind_weight=0.0, entropy_weight=0.0,
@@ -94,13 +99,13 @@ def choices() -> Iterator[Choice]:
         "sharp", "three times those losses",
         front_weight=0.09, behind_weight=0.006, entropy_weight=3e-3,
     )  # fmt: skip
-    yield choice("cells_loose", "cells kept that ever weighed 0.01", bake_threshold=0.01)
-    yield choice("cells_tight", "cells kept that ever weighed 0.3", bake_threshold=0.3)
-    yield choice("tables_quarter", "tables a quarter as long", network=_with_tables(-2))
-    yield choice("tables_fourfold", "tables four times as long", network=_with_tables(2))
-    yield choice("colour_sample", "colour at every sample", network=colour_at_every_sample())
-    yield choice("step_long", "steps of 0.06 instead of 0.045", network=_with_step(0.06))
-    yield choice("step_short", "steps of 0.03", network=_with_step(0.03))
+    yield choice("cells loose", "cells kept that ever weighed 0.01", bake_threshold=0.01)
+    yield choice("cells tight", "cells kept that ever weighed 0.3", bake_threshold=0.3)
+    yield choice("tables quarter", "tables a quarter as long", network=_with_tables(-2))
+    yield choice("tables fourfold", "tables four times as long", network=_with_tables(2))
+    yield choice("colour sample", "colour at every sample", network=colour_at_every_sample())
+    yield choice("step long", "steps of 0.06 instead of 0.045", network=_with_step(0.06))
+    yield choice("step short", "steps of 0.03", network=_with_step(0.03))
 
 
 def _with_tables(log2: int) -> HeadFieldConfig:
@@ -132,12 +137,12 @@ def _with_step(step: float) -> HeadFieldConfig:
 
 def train(choice: Choice, film: Path, out: Path, minutes: float) -> None:
     """Train it into its folder, unless that is finished; a stopped run goes on."""
-    if (out / choice.name / "report.json").exists():
+    if (out / choice.folder / "report.json").exists():
         return
     loop = LoopConfig(
         minutes=minutes, warmup_steps=100, clip_norm=0.0, log_every_s=30.0, save_every_s=60.0
     )
-    report = train_head(replace(choice.config, loop=loop), open_footage(film), out / choice.name)
+    report = train_head(replace(choice.config, loop=loop), open_footage(film), out / choice.folder)
     print(choice.name, json.dumps(report), flush=True)
 
 
@@ -147,14 +152,14 @@ def measure(trained: Sequence[Choice], film: Path, out: Path, budget: float) -> 
     statistics = LandmarkStatistics.of(footage.training.landmarks)
     pool = ThreadPool(2)
     fields = {
-        c.name: _Rendered(out / c.name / NETWORK, footage.held_out, statistics, pool)
+        c.name: _Rendered(out / c.folder / NETWORK, footage.held_out, statistics, pool)
         for c in trained
     }
     functions: dict[str, Callable[[], object]] = {name: f.next for name, f in fields.items()}
     times = in_turns(functions, budget)
     rows = []
     for c in trained:
-        report = json.loads((out / c.name / "report.json").read_text())
+        report = json.loads((out / c.folder / "report.json").read_text())
         kept = {key: report[key] for key in ("head_db", "mouth_db", "steps", "occupied")}
         per_ray = fields[c.name].samples_per_ray()
         rows.append(ChoiceRow(c.name, c.says, **kept, samples_per_ray=per_ray, time=times[c.name]))
@@ -214,7 +219,7 @@ def markdown(rows: Sequence[ChoiceRow]) -> str:
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
-        f"| {r.says} | {r.time.median:.1f} | {r.samples_per_ray:.2f} | {r.head_db:.1f} "
+        f"| {r.name}: {r.says} | {r.time.median:.1f} | {r.samples_per_ray:.2f} | {r.head_db:.1f} "
         f"| {r.mouth_db:.1f} | {100 * r.occupied:.1f} % | {r.steps:,} |"
         for r in rows
     ]
@@ -232,11 +237,9 @@ def plot(rows: Sequence[ChoiceRow], output: Path) -> None:
     for row in rows:
         shipped = row.name == "shipped"
         axes.scatter(row.time.median, row.head_db, color="#b23a48" if shipped else "#2a6f97")
-        axes.annotate(
-            row.says, (row.time.median, row.head_db), xytext=(5, 4), textcoords="offset points",
-            fontsize=8,
-        )  # fmt: skip
-    axes.margins(x=0.25, y=0.1)
+        place = (row.time.median, row.head_db)
+        axes.annotate(row.name, place, xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axes.margins(x=0.15, y=0.1)
     axes.set_xlabel("milliseconds of the head at 512 × 512, two threads")
     axes.set_ylabel("PSNR of the head on held-out frames, dB")
     axes.grid(alpha=0.3)
@@ -253,7 +256,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=60.0, help="seconds of rendering")
     asked = parser.parse_args()
     for choice in choices():
-        if asked.only is None or choice.name in asked.only:
+        if asked.only is None or choice.folder in asked.only:
             train(choice, asked.film, asked.out, asked.minutes)
     if asked.only is not None:
         return

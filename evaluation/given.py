@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract.measure import psnr
-from ..runtime.render.wavefront import HeadImage
+from ..runtime.render.head import HeadImage
 from ..training.fields.evaluate import HeadPicture, score_frame
 from ..training.fields.film import Film
 from .images import flicker, ssim

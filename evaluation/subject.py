@@ -26,8 +26,8 @@ from ..runtime.poses.idle import build_idle_track
 from ..runtime.poses.walk import PoseWalk
 from ..runtime.profiles import OFFLINE
 from ..runtime.render.choice import WAVEFRONT
-from ..runtime.render.renderer import WavefrontRenderer
-from ..runtime.render.wavefront import HeadImage
+from ..runtime.render.head import HeadImage
+from ..runtime.render.renderer import LayeredRenderer
 from ..runtime.speech.features import UtteranceFeatures
 from ..runtime.speech.landmarks import UtteranceLandmarks
 from ..runtime.speech.networks import SpeechNetworks
@@ -146,7 +146,7 @@ class Subject:
     def head(self, condition: Condition, pose: Float32, size: int) -> HeadImage:
         """The head of a frame by itself, at ``size`` pixels."""
         renderer = self._in_rounds.renderer(size)
-        assert isinstance(renderer, WavefrontRenderer)
+        assert isinstance(renderer, LayeredRenderer)
         return renderer.head.render(condition, pose, renderer.camera)
 
     def _pipeline(self, *without: type) -> MotionPipeline:

@@ -176,12 +176,13 @@ def _exported(
     if cache.root is not None:
         noted(f"cache: exported stages not found, {found.why}")
     from ..reference.avatar import ReferenceAvatar
-    from .exporting import export_avatar
+    from .exporting import Kept, export_avatar
 
     avatar = ReferenceAvatar.load(checkpoints)
     _check_owner(target, avatar.card.name, options.force)
+    stages = Kept(cache, parts)
     manifest, reports = export_avatar(
-        avatar, checkpoints, fresh, options.threads, options.command, started, finished
+        avatar, checkpoints, fresh, options.threads, options.command, started, finished, stages
     )
 
     def fill(folder: Path) -> None:
@@ -189,6 +190,7 @@ def _exported(
         (folder / _EXPORT_REPORTS).write_bytes(canonical(to_plain(reports)))
 
     cache.keep("export", subject, parts, fill)
+    stages.drop(manifest.stages)
     return manifest, reports
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shlex
 import time
+from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
@@ -14,7 +15,8 @@ import typer
 
 from ..contract.cache_folder import cache_folder
 from ..contract.engines import TARGETS, Target
-from ..contract.errors import MissingExtra
+from ..contract.errors import BadOption, MissingExtra
+from . import published_options as given
 from .built_in import checkpoints_folder
 from .command_output import console, line, progress
 
@@ -56,7 +58,10 @@ def build_engines(
     ],
     checkpoints: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Argument(help="A checkpoints folder; without one, the built-in avatar's."),
+        typer.Argument(
+            help="A checkpoints folder; without one, and without published checkpoints, the "
+            "built-in avatar's."
+        ),
     ] = None,
     target: Targets = None,
     sm: Architectures = None,
@@ -79,11 +84,24 @@ def build_engines(
         bool, typer.Option("--force", help="Replace a directory that holds another avatar.")
     ] = False,
     no_cache: NoCache = False,
+    a2m: given.A2m = None,
+    lm_deform: given.LmDeform = None,
+    head: given.Head = None,
+    torso: given.Torso = None,
+    dataset: given.DatasetFile = None,
+    bfm: given.Bfm = None,
+    hubert: given.Hubert = given.PUBLISHED_HUBERT,
+    name: given.Name = given.NAME,
+    blink_mode: given.Blink = given.BlinkMode.NONE,
+    lle_percent: given.LlePercent = given.LLE_PERCENT,
+    sr_noise: given.Noise = given.SrNoise.OFF,
 ) -> None:
     """Export every stage to ONNX, compare it with PyTorch, build engines, write the directory.
 
-    A directory that stands there is replaced only when everything was built and is within its
-    tolerance. Without --target, engines are built for everything that can be built here.
+    Published checkpoints may be named in place of a folder; they are then imported first, as
+    `emogene-export import` does it. A directory that stands there is replaced only when everything
+    was built and is within its tolerance. Without --target, engines are built for everything that
+    can be built here. What was finished before a build was stopped is found again by the next.
     """
     for module in EXPORT_MODULES:
         if importlib.util.find_spec(module) is None:
@@ -99,7 +117,18 @@ def build_engines(
     from .precision_step import parse_precisions
     from .report import shown_size
 
+    named = given.Given(
+        a2m, lm_deform, head, torso, dataset, bfm, hubert, name, blink_mode, lle_percent, sr_noise
+    )
+    if checkpoints is not None and not named.nothing:
+        raise BadOption(
+            "CHECKPOINTS",
+            expected="a checkpoints folder or published checkpoints",
+            found="both",
+            remedy="leave one of them out",
+        )
     words = ["emogene-export", "build-engines", *([str(checkpoints)] if checkpoints else [])]
+    words += [] if named.nothing else named.words()
     words += ["-o", str(output)]
     for chosen in target or ():
         words += ["--target", chosen.value]
@@ -126,7 +155,16 @@ def build_engines(
     )
     out = console()
     begun = time.perf_counter()
-    with checkpoints_folder(checkpoints) as folder, progress(out) as (started, finished, noted):
+    with progress(out) as (started, finished, noted), ExitStack() as stack:
+        if named.nothing:
+            folder = stack.enter_context(checkpoints_folder(checkpoints))
+        else:
+            from .authors.kept import imported_folder
+
+            started("importing checkpoints", 0, 1)
+            folder = stack.enter_context(
+                imported_folder(named.sources(), named.options(), options.cache, noted, noted)
+            )
         reports = build_engine_directory(folder, output, options, started, finished, noted)
     spent = f"in {time.perf_counter() - begun:.1f} s"
     if options.only:

@@ -16,7 +16,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 @cache.command("list")
 def list_entries(as_json: AsJson = False) -> None:
-    """Show every exported avatar, precision and engine that is kept."""
+    """Show every import, exported avatar, precision and engine that is kept."""
     from ..kernels.gpu.cubin_cache import CubinCache
     from .engines.cache import EngineCache
     from .report import shown_architectures, shown_size

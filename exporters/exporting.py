@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors.numpy import load_file
+
+from ..contract.codec import canonical, from_plain, to_plain
 from ..contract.engine_directory import list_files
 from ..contract.errors import BadOption, ToleranceMissed
 from ..contract.manifest import MANIFEST_FILE, SURFACE_GRIDS, WEIGHTS_FILE, Manifest
@@ -20,6 +26,7 @@ from .known_answers import KNOWN_ANSWERS_FILE, answers, to_bytes
 from .onnx_file import onnx_bytes
 from .report import StageReport
 from .runners import TorchRunner
+from .stage_cache import StageCache
 from .stages import LOADERS, feature_width, latent_width, stage_signatures
 from .tolerances import tolerance
 from .tools import checkpoint_hash, tool_versions
@@ -27,11 +34,58 @@ from .weights import weights_bytes
 
 STAGES_FOLDER = "stages"
 
+_KIND, _REPORT, _ANSWERS = "stage", "report.json", "answers.safetensors"
+"""Of single stages in the cache."""
+
 Started = Callable[[str, float, int], None]
 """Told what begins, how much is done, and how much there is."""
 
 Finished = Callable[[StageReport], None]
 """Told what was measured of a stage."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Single stages in the cache, until the export they belong to is there as a whole.
+
+    Attributes:
+        cache: where.
+        parts: everything that decides the export.
+    """
+
+    cache: StageCache
+    parts: Mapping[str, str]
+
+    def find(self, stage: str, path: Path) -> tuple[StageReport, dict[str, Array]] | None:
+        """A finished stage: its ONNX file goes to ``path``; its report and answers."""
+        folder = self.cache.find(_KIND, stage, self._parts(stage)).folder
+        if folder is None:
+            return None
+        shutil.copyfile(folder / path.name, path)
+        report = from_plain(StageReport, json.loads((folder / _REPORT).read_bytes()))
+        return report, load_file(folder / _ANSWERS)
+
+    def keep(
+        self, stage: str, path: Path, report: StageReport, answered: Mapping[str, Array]
+    ) -> None:
+        """Keep a stage that is finished and within its tolerance."""
+        if not report.passed:
+            return
+
+        def fill(folder: Path) -> None:
+            shutil.copyfile(path, folder / path.name)
+            (folder / _REPORT).write_bytes(canonical(to_plain(report)))
+            (folder / _ANSWERS).write_bytes(to_bytes(answered))
+
+        self.cache.keep(_KIND, stage, self._parts(stage), fill)
+
+    def drop(self, stages: Iterable[str]) -> None:
+        """Forget them: the whole export is kept."""
+        for stage in stages:
+            self.cache.drop(_KIND, self._parts(stage))
+
+    def _parts(self, stage: str) -> dict[str, str]:
+        return {**self.parts, "stage": stage}
 
 
 def export_avatar(
@@ -42,8 +96,13 @@ def export_avatar(
     command: str,
     started: Started,
     finished: Finished,
+    finished_before: Kept,
 ) -> tuple[Manifest, tuple[StageReport, ...]]:
     """Fill an empty folder with a float32 engine directory, all but its reports.
+
+    Args:
+        finished_before: stages that a build which was stopped had finished; they are taken from it
+            and kept there until the whole is.
 
     Raises:
         ToleranceMissed: a stage differs too much from PyTorch.
@@ -51,7 +110,9 @@ def export_avatar(
     """
     signatures = stage_signatures(avatar)
     (folder / STAGES_FOLDER).mkdir()
-    reports, kept = _export(avatar, signatures, folder / STAGES_FOLDER, threads, started, finished)
+    reports, kept = _export(
+        avatar, signatures, folder / STAGES_FOLDER, threads, started, finished, finished_before
+    )
     check_tolerances(reports, command)
     (folder / KNOWN_ANSWERS_FILE).write_bytes(to_bytes(kept))
     (folder / WEIGHTS_FILE).write_bytes(weights_bytes(avatar))
@@ -77,7 +138,8 @@ def compare_stages(
         ToleranceMissed: a stage differs too much from PyTorch.
     """
     wanted = _wanted(stage_signatures(avatar), only)
-    reports, _ = _export(avatar, wanted, scratch, threads, started, finished)
+    nothing = Kept(StageCache(None), {})
+    reports, _ = _export(avatar, wanted, scratch, threads, started, finished, nothing)
     check_tolerances(reports, command)
     return reports
 
@@ -96,37 +158,50 @@ def _export(
     threads: int,
     started: Started,
     finished: Finished,
+    before: Kept,
 ) -> tuple[tuple[StageReport, ...], dict[str, Array]]:
     """Write ``<stage>.onnx`` into ``folder``; give the reports and the answers to keep."""
     reports: list[StageReport] = []
     kept: dict[str, Array] = {}
     for stage, signature in wanted.items():
         started(f"exporting {stage}", len(reports), len(wanted))
-        begun = time.perf_counter()
-        module = LOADERS[stage](avatar).eval()
         path = folder / f"{stage}.onnx"
-        path.write_bytes(onnx_bytes(stage, module, signature))
-        symbol, limit = varying_symbol(signature), tolerance(stage, "fp32")
-        lengths = LENGTHS[symbol]
-        with (
-            TorchRunner(module, signature) as reference,
-            OnnxRuntimeRunner(path, threads) as candidate,
-        ):
-            differences = compare(stage, signature, candidate, reference, lengths)
-            kept |= answers(stage, signature, reference, lengths)
-        report = StageReport(
-            stage,
-            "fp32",
-            symbol,
-            limit.relative_l2,
-            limit.reason,
-            differences,
-            path.stat().st_size,
-            time.perf_counter() - begun,
-        )
+        found = before.find(stage, path)
+        if found is None:
+            found = _export_stage(avatar, stage, signature, path, threads)
+            before.keep(stage, path, *found)
+        report, answered = found
+        kept |= answered
         reports.append(report)
         finished(report)
     return tuple(reports), kept
+
+
+def _export_stage(
+    avatar: ReferenceAvatar, stage: str, signature: Signature, path: Path, threads: int
+) -> tuple[StageReport, dict[str, Array]]:
+    begun = time.perf_counter()
+    module = LOADERS[stage](avatar).eval()
+    path.write_bytes(onnx_bytes(stage, module, signature))
+    symbol, limit = varying_symbol(signature), tolerance(stage, "fp32")
+    lengths = LENGTHS[symbol]
+    with (
+        TorchRunner(module, signature) as reference,
+        OnnxRuntimeRunner(path, threads) as candidate,
+    ):
+        differences = compare(stage, signature, candidate, reference, lengths)
+        answered = answers(stage, signature, reference, lengths)
+    report = StageReport(
+        stage,
+        "fp32",
+        symbol,
+        limit.relative_l2,
+        limit.reason,
+        differences,
+        path.stat().st_size,
+        time.perf_counter() - begun,
+    )
+    return report, answered
 
 
 def check_tolerances(reports: Sequence[StageReport], command: str) -> None:

@@ -52,6 +52,7 @@ def onnx_bytes(stage: str, module: nn.Module, signature: Signature) -> bytes:
     """
     module = _without_weight_norm(copy.deepcopy(module).eval())
     model = _traced(stage, module, signature)
+    del module  # a second copy of all weights would stay through what follows
     for given, specs in (
         (model.graph.input, signature.inputs),
         (model.graph.output, signature.outputs),

@@ -115,6 +115,11 @@ class StageCache:
             if fresh is not None:
                 shutil.rmtree(fresh, ignore_errors=True)
 
+    def drop(self, kind: str, parts: Mapping[str, str]) -> None:
+        """Remove the entry made from exactly these parts, if there is one."""
+        if self.root is not None:
+            shutil.rmtree(self.root / kind / _key(parts), ignore_errors=True)
+
     def entries(self) -> tuple[CacheEntry, ...]:
         """Everything in it, by kind and subject."""
         found = []

@@ -257,8 +257,6 @@ def unsupported(field: FieldSpec, torso: TorsoSpec | None = None) -> list[str]:
     said += [f"grid {g.name!r} has over {MAX_LEVELS} levels" for g in grids if _too_deep(g)]
     if max(len(field.grids), len(field.surface)) > MAX_GRIDS:
         said.append(f"it reads more than {MAX_GRIDS} grids a sample or a ray")
-    if field.march.box is not None:
-        said.append("rays enter a box that is not the bounds")
     return said + (_published_torso(torso) if torso else [])
 
 

@@ -63,6 +63,7 @@ class HeadStructure(ctypes.Structure):
         ("directions", _I32),
         ("colour_once_a_ray", _I32),
         ("occupancy", OccupancyStructure),
+        ("entry", native.Box),
         ("step", _F32),
         ("phase", _F32),
         ("min_near", _F32),
@@ -147,6 +148,7 @@ def field_structure(field: FieldSpec, weights: Weights) -> Held:
     head.colour_once_a_ray = field.colour_at == "ray"
     head.occupancy = OccupancyStructure.of(occupancy)
     march = field.march
+    head.entry = native.Box.of(*field.entry_box)
     head.step, head.phase, head.min_near = march.step, march.phase, march.min_near
     head.max_samples = march.max_samples
     return Held(head, [*held, occupancy])

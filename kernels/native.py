@@ -15,7 +15,7 @@ from ..contract.errors import BadOption, KernelLibraryMissing
 from .arrays import Vector
 from .threads import ThreadPool
 
-ABI = 3
+ABI = 4
 """``EMOGENE_KERNELS_ABI`` of the header this module was written for."""
 
 LIBRARY_VARIABLE = "EMOGENE_KERNELS_LIBRARY"

@@ -14,18 +14,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..contract.field import MlpSpec, TorsoSpec
+from ..contract.field import GridSpec, MlpSpec, TorsoSpec
 from ..contract.stages import TORSO_COLOUR, TORSO_DEFORM
 from .authors import published_grid
 from .published_torso import PublishedTorsoConditionConfig
 from .super_resolution import fold_modulation
-from .torso_field import TorsoFieldConfig
+from .torso_field import TorsoConditionConfig, TorsoField, TorsoFieldConfig
 
 GRID = "torso_grid"
 
 OCTAVES = 10
 HEAD_CODE = 16
 DEFORM_HIDDEN, COLOUR_HIDDEN = (64, 64), (32, 32)
+
+_CONVOLUTIONS = {
+    "block0.conv0": "first",
+    "block0.conv1": "second",
+    "block1.conv0": "enlarging",
+    "block1.conv1": "last",
+}
+"""Of super-resolution, theirs and ours."""
 
 _RGBA_FROM_ARGB = [1, 2, 3, 0]
 
@@ -94,6 +102,24 @@ def authors_torso(size: PublishedTorsoDimensions | None = None) -> TorsoFieldCon
     return TorsoFieldConfig(torso, published=condition)
 
 
+def unseen_torso() -> TorsoField:
+    """What stands for the torso of a head that has none: a field that covers no pixel."""
+    position = 2 + 4
+    spec = TorsoSpec(
+        grid=GridSpec.tiled(GRID, dimensions=2, levels=1, base=2, finest=2, log2_size=4),
+        octaves=1,
+        deform=MlpSpec(TORSO_DEFORM, position, (1,), 2),
+        deform_range=0.1,
+        colour=MlpSpec(TORSO_COLOUR, 2 + position + 4, (1,), 4),
+        mask_resolution=8,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # no number of it is ever seen, but they decide the directory's hash
+        made = TorsoField(TorsoFieldConfig(spec, TorsoConditionConfig(1, 1)))
+    made.torso_mask.zero_()
+    return made.eval()
+
+
 def torso_from_authors(
     tensors: Mapping[str, Tensor], size: PublishedTorsoDimensions | None = None
 ) -> dict[str, Tensor]:
@@ -159,25 +185,27 @@ def torso_mask(density: Tensor, cells: int, size: int) -> Tensor:
     return (bits.view(-1, 8) * powers).sum(1).to(torch.uint8)
 
 
-def super_resolution_from_authors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def super_resolution_from_authors(
+    tensors: Mapping[str, Tensor], *, constant_noise: bool = False
+) -> dict[str, Tensor]:
     """A published super-resolution's tensors, folded, under our names.
 
     Args:
         tensors: the checkpoint's model, without the prefix ``model.``.
+        constant_noise: keep its constant noise, times its strength.
     """
     made = {}
-    for theirs, ours in (
-        ("block0.conv0", "first"),
-        ("block0.conv1", "second"),
-        ("block1.conv1", "last"),
-    ):
+    for theirs, ours in _CONVOLUTIONS.items():
         made[f"{ours}.weight"] = _folded(tensors, theirs, True)
         made[f"{ours}.bias"] = tensors[f"sr_net.{theirs}.bias"]
+        if constant_noise:
+            name = f"sr_net.{theirs}.noise"
+            made[f"{ours}_noise"] = tensors[f"{name}_const"] * tensors[f"{name}_strength"]
     for theirs, ours in (("block0.torgb", "small_rgb"), ("block1.torgb", "large_rgb")):
         made[f"{ours}.weight"] = _folded(tensors, theirs, False)
         made[f"{ours}.bias"] = tensors[f"sr_net.{theirs}.bias"]
-    made["enlarging.weight"] = _folded(tensors, "block1.conv0", True).transpose(0, 1).contiguous()
-    made["enlarging.bias"] = tensors["sr_net.block1.conv0.bias"]
+    # It is applied as a transposed convolution, whose kernel has inputs first.
+    made["enlarging.weight"] = made["enlarging.weight"].transpose(0, 1).contiguous()
     return made
 
 

@@ -2,7 +2,8 @@
 
 Two blocks of StyleGAN2 (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN").
 Their style is the same for every picture, so each modulated convolution is folded into a plain one
-(`fold_modulation`), and per-pixel noise is off.
+(`fold_modulation`). The random noise they add to every pixel is off, or the constant one that the
+published model holds beside.
 """
 
 from __future__ import annotations
@@ -24,13 +25,23 @@ TAPS = (1.0, 3.0, 3.0, 1.0)
 
 DEMODULATION_EPSILON = 1e-8
 
+NOISES = {"first": 1, "second": 1, "enlarging": ENLARGEMENT, "last": ENLARGEMENT}
+"""Convolutions that noise is added behind, and the size of their pictures as a multiple."""
+
 
 @dataclass(frozen=True)
 class SuperResolutionConfig:
-    """Channels of the block at the small size, and of the block at the large one."""
+    """Its dimensions.
+
+    Attributes:
+        small, large: channels of the block at the small size, and of the block at the large one.
+        noise: side of the small picture that constant noise was stored for, pixels; 0 adds none. At
+            other sizes it is cut, or repeated.
+    """
 
     small: int = 128
     large: int = 64
+    noise: int = 0
 
 
 class SuperResolution(nn.Module):
@@ -49,14 +60,28 @@ class SuperResolution(nn.Module):
         self.last = nn.Conv2d(large, large, 3, padding=1)
         self.large_rgb = nn.Conv2d(large, 3, 1)
         self.register_buffer("taps", upsampling_taps(), persistent=False)
+        if config.noise:
+            for name, factor in NOISES.items():
+                side = factor * config.noise
+                self.register_buffer(f"{name}_noise", torch.zeros(side, side))
 
     def forward(self, picture: Tensor) -> Tensor:
         """(1, 3, S, S) → (1, 3, 2 S, 2 S)."""
-        x = activated(self.second(activated(self.first(picture))))
+        x = activated(self._noisy("first", self.first(picture)))
+        x = activated(self._noisy("second", self.second(x)))
         shown = picture + self.small_rgb(x).clamp(-LIMIT, LIMIT)
-        x = activated(self.last(self.enlarging(x, self.taps)))
+        x = activated(self._noisy("enlarging", self.enlarging(x, self.taps)))
+        x = activated(self._noisy("last", self.last(x)))
         shown = upsampled(shown, self.taps) + self.large_rgb(x).clamp(-LIMIT, LIMIT)
         return shown.clamp(0, 1)
+
+    def _noisy(self, name: str, x: Tensor) -> Tensor:
+        """(1, C, S, S) with this convolution's noise, the same in every channel."""
+        if not self.config.noise:
+            return x
+        noise = self.get_buffer(f"{name}_noise")
+        rows = torch.arange(x.shape[2]) % len(noise)
+        return x + noise[rows][:, rows]
 
 
 class _Enlarging(nn.Module):
@@ -73,11 +98,11 @@ class _Enlarging(nn.Module):
         nn.init.kaiming_uniform_(self.weight, nonlinearity="leaky_relu")
 
     def forward(self, x: Tensor, taps: Tensor) -> Tensor:
-        """(1, inputs, S, S) → (1, outputs, 2 S, 2 S), activated."""
+        """(1, inputs, S, S) → (1, outputs, 2 S, 2 S)."""
         x = functional.conv_transpose2d(x, self.weight, stride=ENLARGEMENT)
         channels = x.shape[1]
         x = functional.conv2d(x, taps.expand(channels, 1, -1, -1), padding=1, groups=channels)
-        return activated(x + self.bias[None, :, None, None])
+        return x + self.bias[None, :, None, None]
 
 
 def upsampling_taps() -> Tensor:

@@ -29,7 +29,8 @@ def block(result: Mapping[str, Any]) -> str:
 
 def tables(result: Mapping[str, Any]) -> list[Shown]:
     """Everything a result tells, in order."""
-    return [_peaks(result), _frames(result), _checks(result)]
+    measured = [_peaks(result), _frames(result)] if "peaks" in result else []
+    return [*measured, _checks(result)]
 
 
 def _peaks(result: Mapping[str, Any]) -> Shown:

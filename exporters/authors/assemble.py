@@ -23,6 +23,7 @@ from ...reference.authors_torso import (
     authors_torso,
     super_resolution_from_authors,
     torso_from_authors,
+    unseen_torso,
 )
 from ...reference.avatar import AvatarCard, ReferenceAvatar
 from ...reference.checkpoint import load_tensors
@@ -51,8 +52,9 @@ class Sources:
     """Where everything of one person lies.
 
     Attributes:
-        audio_to_motion, deformation, torso: folders of training runs, or checkpoints themselves.
-        head: likewise, to compare the torso's copy of the head with; None compares nothing.
+        audio_to_motion, deformation: folders of training runs, or checkpoints themselves.
+        torso: likewise; it holds the head, too. None is a head without a torso.
+        head: likewise. With a torso it is what the torso's copy of the head is compared with.
         dataset: ``trainval_dataset.npy``.
         face_model: the folder of the Basel face model.
         hubert: folder of the speech encoder, or its name on the Hugging Face hub.
@@ -60,11 +62,19 @@ class Sources:
 
     audio_to_motion: Path
     deformation: Path
-    torso: Path
+    torso: Path | None
     dataset: Path
     face_model: Path
     head: Path | None = None
     hubert: str = PUBLISHED_HUBERT
+
+    @property
+    def field(self) -> Path:
+        """Where the head is read from: the torso's checkpoint, or its own."""
+        found = self.torso or self.head
+        if found is None:
+            raise ValueError("neither torso nor head")
+        return found
 
 
 @dataclass(frozen=True)
@@ -75,11 +85,13 @@ class ImportOptions:
         name: what the avatar will be called.
         blink: whether eyes blink every four seconds (``--blink_mode period``).
         lle_share: share of the projection on the training data (``--lle_percent``).
+        constant_noise: super-resolution adds the constant noise of its checkpoint, else none.
     """
 
     name: str = "imported"
     blink: bool = False
     lle_share: float = 0.2
+    constant_noise: bool = False
 
 
 def import_avatar(
@@ -99,7 +111,7 @@ def import_avatar(
     face = load_face_model(sources.face_model)
     audio_to_motion = _audio_to_motion(sources.audio_to_motion, face, dataset, said)
     deformation = _deformation(sources.deformation, face, said)
-    field, head, torso, enlarging = _field(sources, dataset, said)
+    field, head, torso, enlarging = _field(sources, dataset, options.constant_noise, said)
     speech = load_speech_encoder(sources.hubert, audio_to_motion.config.features)
     tensors = motion_tensors(dataset, face)
     tensors[POSES] = poses(
@@ -174,32 +186,38 @@ def _deformation(source: Path, face: FaceModel, said: Said) -> LandmarkDeformati
 
 
 def _field(
-    sources: Sources, dataset: Dataset, said: Said
+    sources: Sources, dataset: Dataset, constant_noise: bool, said: Said
 ) -> tuple[PublishedField, HeadField, TorsoField, SuperResolution | None]:
-    settings = load_settings(sources.torso)
-    field = field_dimensions(settings, dataset.camera.size)
+    settings = load_settings(sources.field)
+    field = field_dimensions(settings, dataset.camera.size, alone=sources.torso is None)
     field = replace(field, torso=replace(field.torso, depth=dataset.depth))
-    path = newest_checkpoint(sources.torso)
+    path = newest_checkpoint(sources.field)
     tensors = load_model(path)
     wanted = field_shapes(field)
-    noise = tuple(name for name in wanted if name.endswith(".noise_const"))
-    check_tensors(tensors, wanted, str(path), unread=(*HEAD_UNREAD, *TORSO_UNREAD, *noise))
-    for note in field_notes(field, tensors):
+    unread = [*HEAD_UNREAD, *TORSO_UNREAD]
+    if not constant_noise:
+        unread += [name for name in wanted if name.endswith(".noise_const")]
+    check_tensors(tensors, wanted, str(path), unread=unread)
+    for note in field_notes(field, tensors, constant_noise):
         said(f"{path}: {note}")
-    if sources.head is not None:
+    if sources.head is not None and sources.torso is not None:
         head_path = newest_checkpoint(sources.head)
         for note in head_notes(tensors, load_model(head_path), load_settings(sources.head), field):
             said(f"{head_path}: {note}")
     head = _loaded(
         HeadField(authors_head(dimensions=field.head)), head_from_authors(tensors, field.head), path
     )
-    torso = _loaded(
-        TorsoField(authors_torso(field.torso)), torso_from_authors(tensors, field.torso), path
-    )
+    if field.alone:
+        torso = unseen_torso()
+    else:
+        torso = _loaded(
+            TorsoField(authors_torso(field.torso)), torso_from_authors(tensors, field.torso), path
+        )
     enlarging = None
     if field.torso.super_resolution:
-        folded = super_resolution_from_authors(tensors)
-        enlarging = _loaded(SuperResolution(SuperResolutionConfig()), folded, path)
+        folded = super_resolution_from_authors(tensors, constant_noise=constant_noise)
+        side = field.torso.size if constant_noise else 0
+        enlarging = _loaded(SuperResolution(SuperResolutionConfig(noise=side)), folded, path)
     return field, head, torso, enlarging
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,6 +70,11 @@ class Settings:
         value = self._plain.get(name, known)
         if value != known:
             self._said.append(f"{name} is {value!r}; only {known!r} can be imported: {why}")
+
+    def digest(self) -> str:
+        """SHA-256 over all of them, whatever files they come from."""
+        plain = json.dumps(self._plain, sort_keys=True, default=str)
+        return hashlib.sha256(plain.encode()).hexdigest()
 
     def refuse(self, said: str) -> None:
         """Add a problem of one's own."""

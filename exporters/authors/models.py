@@ -23,6 +23,7 @@ class PublishedField:
     """The dimensions of one head with its torso.
 
     Attributes:
+        alone: there is no torso; of ``torso`` only super-resolution, size and camera count then.
         individuals: rows of the tables of appearance codes.
         smoothing: frames over which cameras are averaged at inference; 1 leaves them as filmed.
     """
@@ -31,6 +32,7 @@ class PublishedField:
     torso: PublishedTorsoDimensions
     individuals: int
     smoothing: int = 7
+    alone: bool = False
 
 
 def audio_to_motion_config(tensors: Mapping[str, Tensor], where: str) -> AudioToMotionConfig:
@@ -63,11 +65,12 @@ def audio_to_motion_config(tensors: Mapping[str, Tensor], where: str) -> AudioTo
     )
 
 
-def field_dimensions(settings: Settings, picture: int) -> PublishedField:
-    """The dimensions that a torso's settings call for.
+def field_dimensions(settings: Settings, picture: int, *, alone: bool = False) -> PublishedField:
+    """The dimensions that the settings of a torso, or of a head without one, call for.
 
     Args:
         picture: side of the pictures of the data set, pixels.
+        alone: they are a head's.
 
     Raises:
         BadCheckpoint: settings are missing, of a wrong type, or cannot be imported.
@@ -127,7 +130,7 @@ def field_dimensions(settings: Settings, picture: int) -> PublishedField:
     if not 1 <= smoothing <= 1001:
         s.refuse(f"infer_smooth_camera_path_kernel_size is {smoothing}")
     s.check()
-    return PublishedField(head, torso, individuals, smoothing)
+    return PublishedField(head, torso, individuals, smoothing, alone)
 
 
 def _hidden(s: Settings, name: str, width: int, layers: int) -> tuple[int, ...]:

@@ -42,10 +42,10 @@ def audio_to_motion_shapes(config: AudioToMotionConfig) -> Shapes:
 
 
 def field_shapes(field: PublishedField) -> Shapes:
-    """Every tensor of a head with its torso and, where there is one, super-resolution."""
+    """Every tensor of a head and, where they are, its torso and super-resolution."""
     return {
         **_head_shapes(field.head, field.individuals),
-        **_torso_shapes(field.torso, field.individuals),
+        **({} if field.alone else _torso_shapes(field.torso, field.individuals)),
         **(_super_resolution_shapes(field.torso.size) if field.torso.super_resolution else {}),
     }
 

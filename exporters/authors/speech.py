@@ -37,9 +37,7 @@ def load_speech_encoder(source: str, features: int) -> SpeechEncoder:
         BadCheckpoint: it cannot be read, is built otherwise, or has another width.
         MissingExtra: transformers is not installed.
     """
-    folder = Path(source)
-    if not folder.is_dir():
-        folder = _fetched(source)
+    folder = encoder_folder(source)
     config = _config(folder / "config.json")
     if config.hidden != features:
         raise BadCheckpoint(
@@ -53,6 +51,17 @@ def load_speech_encoder(source: str, features: int) -> SpeechEncoder:
     tensors = read_tensors(path) if path.suffix == ".safetensors" else tensors_of_file(path)
     load_tensors(encoder, _named(tensors, encoder), str(path))
     return encoder.eval()
+
+
+def encoder_folder(source: str) -> Path:
+    """The folder of a speech encoder that is named by it, or on the Hugging Face hub.
+
+    Raises:
+        BadCheckpoint: there is no such folder, and nothing of that name on the hub.
+        MissingExtra: the hub's client is not installed.
+    """
+    folder = Path(source)
+    return folder if folder.is_dir() else _fetched(source)
 
 
 def _fetched(name: str) -> Path:

@@ -22,6 +22,9 @@ MODEL = "model"
 """Name of the network within a training task."""
 
 _STEP = re.compile(r"model_ckpt_steps_(\d{1,12})\.ckpt")
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+"""How files of torch.save begin, those of today and those of its first years."""
+
 _COMPILED = "_orig_mod."
 """What `torch.compile` puts before names."""
 
@@ -125,6 +128,10 @@ def _old_spelling(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _check_size(path: Path) -> None:
     try:
         size = path.stat().st_size
+        with path.open("rb") as opened:
+            begins = opened.read(4)
+        if not begins.startswith((_ZIP, _PICKLE)):
+            raise _refusal(str(path), f"a file that begins with {begins!r}")
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as file:
                 size = max(size, sum(entry.file_size for entry in file.infolist()))

@@ -43,13 +43,17 @@ def emotion_notes(embedding: Tensor) -> Iterator[str]:
         yield "two emotions have the same embedding: the model cannot tell them apart"
 
 
-def field_notes(field: PublishedField, tensors: Mapping[str, Tensor]) -> Iterator[str]:
-    """Of a head with its torso."""
+def field_notes(
+    field: PublishedField, tensors: Mapping[str, Tensor], constant_noise: bool
+) -> Iterator[str]:
+    """Of a head, with its torso or alone."""
     torso = field.torso
     enlarged = "with super-resolution" if torso.super_resolution else "without super-resolution"
-    aware = "sees the head" if torso.head_aware else "does not see the head"
-    yield f"{enlarged}; the torso {aware}; eye_blink_dim {field.head.blink}"
-    if torso.head_aware and not torso.super_resolution:
+    aware = "the torso sees the head" if torso.head_aware else "the torso does not see the head"
+    if field.alone:
+        aware = "a head without torso, before the background"
+    yield f"{enlarged}; {aware}; eye_blink_dim {field.head.blink}"
+    if torso.head_aware and not torso.super_resolution and not field.alone:
         yield (
             "the published inference hides the head from this torso in every second frame, by "
             "chance; here it always sees it"
@@ -61,9 +65,10 @@ def field_notes(field: PublishedField, tensors: Mapping[str, Tensor]) -> Iterato
         strongest = max((float(s) for s in strengths), default=0.0)
         yield (
             "super-resolution adds random noise in the published inference (strength up to "
-            f"{strongest:.3g}); here it adds none"
+            f"{strongest:.3g}); here it adds "
+            + ("the constant noise of the checkpoint" if constant_noise else "none")
         )
-    if not bool((tensors["density_grid_torso"] > 0).any()):
+    if not field.alone and not bool((tensors["density_grid_torso"] > 0).any()):
         yield "density_grid_torso is empty: the torso will not be seen; was it trained?"
     if not bool(tensors["density_bitfield"].any()):
         yield "density_bitfield is empty: the head will not be seen; was it trained?"

@@ -54,6 +54,7 @@ typedef struct {
     int32_t directions;
     int32_t colour_once_a_ray;
     emogene_occupancy occupancy;
+    emogene_box entry; /* rays are marched within it: the bounds, or less */
     float step, phase, min_near;
     int32_t max_samples;
 } emogene_head;

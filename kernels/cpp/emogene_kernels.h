@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define EMOGENE_KERNELS_ABI 3
+#define EMOGENE_KERNELS_ABI 4
 
 #if defined(__GNUC__)
 #define EMOGENE_API __attribute__((visibility("default")))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...contract.field import FieldSpec, TorsoSpec
-from ..fused import unsupported
 from .plain import plain_program
 from .programs import Program
+from .specification import unsupported
 
 
 def wanted_programs(

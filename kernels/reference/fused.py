@@ -91,9 +91,7 @@ class FusedField:
         field = self._field
         pixels = np.arange(camera.size**2, dtype=np.int32)
         origins, directions = rays.camera_rays(pose, camera, pixels)
-        near, far = box.box_interval(
-            origins, directions, field.bounds_min, field.bounds_max, field.march.min_near
-        )
+        near, far = box.box_interval(origins, directions, *field.entry_box, field.march.min_near)
         state = MarchState.start(len(pixels))
         state.cursor[~(far > near)] = -1
         found = traversal.march(origins, directions, near, far, self._occupancy, field.march, state)

@@ -7,19 +7,26 @@ from numpy.typing import NDArray
 
 
 def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """(S, S, 3) uint8 → (size, size, 3) uint8.
+    """(S, S, 3) uint8 → (size, size, 3) uint8: `resampled`, rounded."""
+    if picture.shape[0] == size:
+        return picture
+    rounded: NDArray[np.uint8] = np.clip(np.rint(resampled(picture, size)), 0, 255).astype(np.uint8)
+    return rounded
+
+
+def resampled(picture: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
+    """(S, S, 3) uint8 → (size, size, 3) float64, 0 to 255.
 
     Each new pixel is a mean weighted by a triangle that reaches one pixel of the coarser of the
     two pictures: bilinear where it is enlarged, without aliasing where it is reduced.
     """
-    if picture.shape[0] == size:
-        return picture
-    weights = _triangle_weights(picture.shape[0], size)
     wide = picture.astype(np.float64)
+    if picture.shape[0] == size:
+        return wide
+    weights = _triangle_weights(picture.shape[0], size)
     mixed = np.einsum("ru,uvc->rvc", weights, wide, optimize=True)
-    mixed = np.einsum("sv,rvc->rsc", weights, mixed, optimize=True)
-    rounded: NDArray[np.uint8] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-    return rounded
+    made: NDArray[np.float64] = np.einsum("sv,rvc->rsc", weights, mixed, optimize=True)
+    return made
 
 
 def _triangle_weights(old: int, new: int) -> NDArray[np.float64]:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from ...contract import stages
 from ...contract.errors import BadOption, Unavailable
+from ...contract.field import FieldSpec, TorsoSpec
 from ...contract.manifest import Manifest
 from ...kernels.fused import unsupported
 from ...kernels.fused_structures import network_tensors
+from ...kernels.gpu.specification import unsupported as unsupported_on_gpus
 from .gpu_path import NO_GPU, GpuPath
 from .rounds import PER_RAY
 
@@ -31,19 +33,28 @@ FIELD_STAGES = frozenset(
 """The networks that the fused renderer evaluates itself."""
 
 
+HEAD_STAGES = frozenset({stages.AMBIENT, stages.DENSITY, stages.COLOUR})
+"""Those of them that are of the head."""
+
+
 @dataclass(frozen=True)
 class RendererChoice:
-    """Attributes:
-    used: `FUSED`, `WAVEFRONT` or `GPU`.
-    why: in words.
-    fallback: why it is not the GPU there is; empty where nothing better was wanted.
-    remedy: what would bring the better one.
+    """What paints.
+
+    Attributes:
+        used: `FUSED`, `WAVEFRONT` or `GPU`.
+        why: in words.
+        fallback: why it is not the GPU there is; empty where nothing better was wanted.
+        remedy: what would bring the better one.
+        beside: why the fused renderer paints the head alone, and networks the rest; empty where it
+            paints the whole picture.
     """
 
     used: str
     why: str
     fallback: str = ""
     remedy: str = ""
+    beside: str = ""
 
 
 def checked_renderer(name: str) -> str:
@@ -79,16 +90,19 @@ def choose_renderer(
             is no GPU to use.
     """
     checked_renderer(asked)
-    obstacle = _obstacle(manifest, weights)
-    if marching != PER_RAY:
-        obstacle = "it marches each ray by itself"
     if asked == WAVEFRONT:
         return RendererChoice(WAVEFRONT, "asked for")
-    if asked in (FUSED, GPU) and obstacle:
+    obstacle = _obstacle(weights, manifest.field)
+    if marching != PER_RAY:
+        obstacle = "it marches each ray by itself"
+    beside = obstacle or _beside(manifest, weights)
+    whole = beside or next(iter(unsupported_on_gpus(manifest.field, manifest.torso)), "")
+    found = {FUSED: obstacle, GPU: whole}.get(asked, "")
+    if found:
         raise Unavailable(
             f"{asked} renderer",
             expected="an avatar it takes",
-            found=obstacle,
+            found=found,
             remedy=f"use the renderer {WAVEFRONT} or {AUTO}",
         )
     if asked == GPU and not gpu.works:
@@ -96,30 +110,34 @@ def choose_renderer(
             "gpu renderer", expected="a GPU to use", found=gpu.found, remedy=gpu.remedy
         )
     if asked != AUTO:
-        return RendererChoice(asked, "asked for")
-    if cast := sorted(FIELD_STAGES & set(recast)):
+        return RendererChoice(asked, "asked for", beside=beside)
+    if cast := sorted((HEAD_STAGES if beside else FIELD_STAGES) & set(recast)):
         return RendererChoice(WAVEFRONT, f"{', '.join(cast)} was asked for in another precision")
     if obstacle:
         return RendererChoice(WAVEFRONT, obstacle)
-    if gpu.works:
+    if gpu.works and not whole:
         return RendererChoice(GPU, gpu.found)
     used, why = FUSED, "the fastest on a CPU"
     if not on_cpu:
         used, why = WAVEFRONT, "the networks do not run on the CPU"
-    lost = (gpu.found, gpu.remedy) if gpu.wanted else ("", "")
-    return RendererChoice(used, why, *lost)
+    lost = (gpu.found, gpu.remedy) if gpu.wanted and not whole else ("", "")
+    return RendererChoice(used, why, *lost, beside if used == FUSED else "")
 
 
-def _obstacle(manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> str:
-    """Why the fused renderer does not take the avatar's fields; empty if it does."""
-    torso = manifest.torso
+def _beside(manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> str:
+    """Why the fused renderer cannot paint more than the head; empty if it can."""
     if manifest.super_resolution:
-        return "it does not enlarge pictures by a network"
-    if manifest.motion.eyes is not None:
-        return "it does not tell the condition how far eyes are open"
-    if problems := unsupported(manifest.field, torso):
+        return "pictures are enlarged by a network"
+    return _obstacle(weights, manifest.field, manifest.torso)
+
+
+def _obstacle(
+    weights: Mapping[str, NDArray[Any]], field: FieldSpec, torso: TorsoSpec | None = None
+) -> str:
+    """Why the fused renderer does not take these fields; empty if it does."""
+    if problems := unsupported(field, torso):
         return problems[0]
-    for network in (*manifest.field.networks, torso.deform, torso.colour):
+    for network in (*field.networks, *((torso.deform, torso.colour) if torso else ())):
         if missing := sorted(set(network_tensors(network)) - set(weights)):
             return f"the directory's weights lack {missing[0]}"
     return ""

@@ -1,7 +1,8 @@
-"""The fused renderer: head, torso and background in one call of the kernels."""
+"""The fused renderer: head, torso and background, or the head alone, in one call of the kernels."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...kernels.arrays import UInt8
 from ...kernels.fused import FrameInputs, FusedImage
 from ...kernels.threads import ThreadPool
 from ..backends.protocol import Runner
+from .head import HeadImage
 from .quality import Quality
 from .renderer import Picture
 
@@ -47,7 +49,8 @@ class FusedRenderer:
 
     Args:
         field: head and torso, prepared; renderers of several sizes share it.
-        condition: windows (F, W, 204) → first-layer biases of the head's networks.
+        condition: windows (F, W, 204), and the eyes' opening where there is one → biases
+            of the head's first layers.
         torso_condition: pose (F, 12) and landmarks (F, 204) → those of the torso's.
         background: (size, size, 3) uint8 RGB.
         camera: at the size of the picture.
@@ -96,12 +99,53 @@ class FusedRenderer:
             "landmarks": np.ascontiguousarray(condition.torso),
         }
         biases = {
-            **self._condition.run({"windows": condition.windows}),
+            **self._condition.run(condition.stage_inputs),
             **self._torso_condition.run(torso),
         }
-        return FrameInputs(
-            np.ascontiguousarray(pose, np.float32),
-            self.camera,
-            biases,
-            np.ascontiguousarray(condition.landmarks, np.float32).reshape(LANDMARKS, 3),
+        return _frame(condition, pose, self.camera, biases)
+
+
+class FusedHead:
+    """A `head.Head` of the kernels; torso and super-resolution are networks of the directory.
+
+    Args:
+        field: the head alone, prepared.
+        condition: windows, and the eyes' opening where there is one → first-layer biases.
+        transmittance: a ray ends once less than this share of light comes through.
+        pool: threads of the kernels.
+    """
+
+    def __init__(
+        self, field: FrameField, condition: Runner, transmittance: float, pool: ThreadPool
+    ) -> None:
+        self._field, self._condition = field, condition
+        self._transmittance, self._pool = transmittance, pool
+
+    @property
+    def name(self) -> str:
+        """What statistics call it."""
+        return f"head by {self._field.name}"
+
+    def render(self, condition: Condition, pose: Float32, camera: Intrinsics) -> HeadImage:
+        """Render one frame (`head.Head.render`)."""
+        biases = self._condition.run(condition.stage_inputs)
+        made = self._field.render(
+            _frame(condition, pose, camera, biases),
+            transmittance=self._transmittance,
+            pool=self._pool,
         )
+        assert made.head is not None  # there is no background
+        flat = made.head.reshape(-1, 4)
+        colour, opacity = np.ascontiguousarray(flat[:, :3]), np.ascontiguousarray(flat[:, 3])
+        return HeadImage(colour, opacity, made.samples, made.rays)
+
+
+def _frame(
+    condition: Condition, pose: Float32, camera: Intrinsics, biases: Mapping[str, Float32]
+) -> FrameInputs:
+    return FrameInputs(
+        np.ascontiguousarray(pose, np.float32),
+        camera,
+        biases,
+        np.ascontiguousarray(condition.landmarks, np.float32).reshape(LANDMARKS, 3),
+    )

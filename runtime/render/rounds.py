@@ -25,6 +25,10 @@ PER_RAY, AUTHORS = "rays", "authors"
 MARCHINGS = (PER_RAY, AUTHORS)
 """Each ray by itself, or in the rounds of the published inference."""
 
+LEAST_LIGHT = 0.01
+"""A ray goes on while this share of light comes through (``raymarching_end_threshold``), whatever
+quality is asked for."""
+
 LONGEST_ROUND = 8
 """Samples of a ray in one round at most."""
 

@@ -16,9 +16,9 @@ from ...contract.weights import TORSO_MASK, table_name
 from ...kernels import grids, image
 from ...kernels.threads import ThreadPool
 from ..backends.protocol import Runner
+from .head import HeadImage
 from .rows import run_rows, run_single
 from .torso_positions import encode_positions, moved_positions, torso_positions
-from .wavefront import HeadImage
 
 
 @dataclass(frozen=True)

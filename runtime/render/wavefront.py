@@ -31,6 +31,7 @@ from ...kernels.occupancy import Occupancy, unpack_cells
 from ...kernels.threads import ThreadPool
 from ...kernels.traversal import MarchState, Samples, march
 from ..backends.protocol import Runner
+from .head import HeadImage
 from .region import HeadRegion
 from .rounds import AUTHORS, PER_RAY, trace_in_rounds
 from .rows import run_rows
@@ -60,23 +61,6 @@ class HeadNetworks:
 
 
 @dataclass(frozen=True)
-class HeadImage:
-    """The head without anything behind it.
-
-    Attributes:
-        colour: (size², 3) float32 premultiplied by the opacity.
-        opacity: (size²,) float32.
-        samples: field samples taken.
-        rays: rays that took at least one.
-    """
-
-    colour: Float32
-    opacity: Float32
-    samples: int
-    rays: int
-
-
-@dataclass(frozen=True)
 class _Frame:
     """What is constant over a frame: the biases and the baked displacement."""
 
@@ -85,7 +69,7 @@ class _Frame:
 
 
 class WavefrontHead:
-    """Renders the head field of one avatar; may be used by several threads at once.
+    """A `head.Head` that runs the networks of the engine directory.
 
     Args:
         spec: how the field is evaluated.
@@ -117,14 +101,13 @@ class WavefrontHead:
                 spec.displacement.resolution, self._occupancy, pool=pool
             )
 
-    def render(self, condition: Condition, pose: Float32, camera: Intrinsics) -> HeadImage:
-        """Render one frame.
+    @property
+    def name(self) -> str:
+        """What statistics call it."""
+        return "wavefront"
 
-        Args:
-            condition: of one frame (F = 1).
-            pose: (3, 4) float32 camera-from-head.
-            camera: at the size of the picture.
-        """
+    def render(self, condition: Condition, pose: Float32, camera: Intrinsics) -> HeadImage:
+        """Render one frame (`head.Head.render`)."""
         frame = self._prepare(condition)
         colour = np.zeros((camera.size**2, 3), np.float32)
         opacity = np.zeros(camera.size**2, np.float32)

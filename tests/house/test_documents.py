@@ -38,19 +38,29 @@ COMMANDS = [
     if line.strip() and not line.startswith(SLOW)
 ]
 
+MADE = {
+    made: command
+    for _, command in COMMANDS
+    for made in re.findall(r"-o (may/)", command)
+    if command.startswith("emogene-export build-engines")
+}
+"""Folders that one line makes and others read."""
+
 
 @pytest.fixture(scope="module")
 def folder(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: Path, tiny_engines: Path
 ) -> Path:
-    """``speech.wav``, ``speech.mp3``, ``checkpoints/``, ``e/``, what is imported and the programs
-    that are printed, as the documents assume."""
+    """``speech.wav``, ``.mp3`` and ``.raw``, ``track.csv``, ``checkpoints/``, ``e/``, what is
+    imported and the programs that are printed, as the documents assume."""
     import soundfile
 
     made = tmp_path_factory.mktemp("documents")
     speech = spoken("Hello.")
     soundfile.write(made / "speech.wav", speech, 16_000)
     soundfile.write(made / "speech.mp3", speech, 16_000)
+    soundfile.write(made / "speech.raw", speech, 16_000, "PCM_16", format="RAW")
+    (made / "track.csv").write_text(blocks("csv")[0][1])
     shutil.copytree(tiny_checkpoints, made / "checkpoints")
     shutil.copytree(tiny_engines, made / "e")
     (made / "benchmarks").symlink_to(ROOT / "benchmarks")
@@ -80,12 +90,11 @@ def _published(root: Path) -> None:
     run.rmdir()
 
 
-@pytest.mark.parametrize(("document", "command"), COMMANDS)
-def test_command(document: str, command: str, folder: Path) -> None:
+def _run(command: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a line, after the line that makes a folder it reads."""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    if command.startswith("python -m benchmarks"):
-        command += " --checkpoints checkpoints --engine-dir e --budget 0 --seconds 0.2"
-    done = subprocess.run(
+    _make_what_is_read(command, folder)
+    return subprocess.run(
         command,
         shell=True,
         cwd=folder,
@@ -93,11 +102,26 @@ def test_command(document: str, command: str, folder: Path) -> None:
         capture_output=True,
         check=False,
     )
+
+
+def _make_what_is_read(text: str, folder: Path) -> None:
+    for made, command in MADE.items():
+        read = re.search(rf"(?<![\w/]){made}", text) and command != text
+        if read and not (folder / made).exists():
+            assert _run(command, folder).returncode == 0, command
+
+
+@pytest.mark.parametrize(("document", "command"), COMMANDS)
+def test_command(document: str, command: str, folder: Path) -> None:
+    if command.startswith("python -m benchmarks"):
+        command += " --checkpoints checkpoints --engine-dir e --budget 0 --seconds 0.2"
+    done = _run(command, folder)
     assert done.returncode == 0, f"{document}: {command}\n{done.stderr.decode()}"
 
 
 @pytest.mark.parametrize(("document", "text"), blocks("python"))
 def test_program(document: str, text: str, folder: Path) -> None:
+    _make_what_is_read(text, folder)
     done = subprocess.run(
         [sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, check=False
     )

@@ -87,7 +87,8 @@ def fields() -> dict[str, FieldSpec]:
             grids=(inner, flat[2]),
             density=MlpSpec("density", 14, (64, 64), 65, bias=False),
             colour=MlpSpec("colour", 16 + 64, (64,), 3, bias=False),
-            march=MARCH,
+            # As theirs: entered through a box within the bounds, from its very face on.
+            march=dataclasses.replace(MARCH, phase=0.0, box=(low, (high[0], 0.5, high[2]))),
             ambient=MlpSpec("ambient", 6, (32, 32), 2, bias=False),
             density_shift=1.0,
             directions=4,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from emogene.contract.measure import relative_l2
 from emogene.reference.audio_to_motion import (
     AudioToMotion,
     AudioToMotionConfig,
@@ -14,6 +16,7 @@ from emogene.reference.audio_to_motion import (
 )
 from emogene.reference.authors import authors_audio_to_motion
 from emogene.reference.wavenet import CouplingFlow, WeightNormConv1d, fold_weight_norm
+from tests.oracle.sequences import audio_to_motion, flow_backwards, wavenet
 
 from .tables import published, random_tensors, shapes
 
@@ -80,6 +83,45 @@ def test_published_tensors_load_and_run() -> None:
     landmarks = AudioToMotionInference(model.eval())(features, bins, torch.zeros(1, 16, 2))
     assert landmarks.shape == (1, 8, 204)
     assert torch.equal(landmarks[..., 64:], torch.ones(1, 8, 140))
+
+
+@pytest.mark.parametrize("outputs", [64, 204])
+@torch.no_grad()
+def test_audio_to_motion_equals_its_published_equations(outputs: int) -> None:
+    """Every part by itself, then all of it: full size, in float64."""
+    table = published("audio_to_motion")
+    table["vae.encoder.pre_net.0.weight"] = (256, outputs, 8)
+    table["vae.decoder.out_proj.weight"] = (outputs, 256, 1)
+    table["vae.decoder.out_proj.bias"] = (outputs,)
+    tensors = random_tensors(table)
+    for name in ("mel_encoder", "pitch_encoder"):
+        tensors[f"{name}.1.running_var"] = tensors[f"{name}.1.running_var"].abs() + 0.5
+    # A flow of random weights this large shifts latents by as much as they are.
+    t = {name: tensor.double().numpy() for name, tensor in tensors.items()}
+    folding = {"folding.basis": torch.eye(204, 64), "folding.mean": torch.zeros(204)}
+    model = AudioToMotion(authors_audio_to_motion(outputs))
+    model.load_state_dict(tensors | (folding if outputs == 64 else {}))
+    model.eval()
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(48, 1024)).astype(np.float32)
+    bins, noise = rng.integers(1, 256, 48), rng.normal(size=(16, 6)).astype(np.float32)
+    hidden, condition = (rng.normal(size=(n, 24)).astype(np.float32) for n in (256, 128))
+
+    def batch(x: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(x)[None]
+
+    found = model.vae.decoder.wn(batch(hidden), batch(condition))[0].numpy()
+    wide = [x.astype(np.float64) for x in (hidden, condition, noise)]
+    assert relative_l2(found, wavenet(t, "vae.decoder.wn", *wide[:2], 5)) < 1e-5
+    flow = model.vae.prior_flow(batch(noise), batch(condition[:, :6]), reverse=True)[0].numpy()
+    expected = flow_backwards(t, "vae.prior_flow", wide[2], wide[1][:, :6])
+    assert relative_l2(flow, expected) < 1e-5
+    assert relative_l2(flow, wide[2]) > 0.1
+    whole = AudioToMotionInference(model)(
+        batch(features), batch(bins.astype(np.int32)), batch(noise)
+    )
+    expected = audio_to_motion(t, features.astype(np.float64), bins, wide[2])
+    assert relative_l2(whole[0, :, :outputs].numpy(), expected) < 1e-5
 
 
 def test_decoder_reaches_eight_frames_either_way(small: AudioToMotion) -> None:

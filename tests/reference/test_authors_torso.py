@@ -20,6 +20,8 @@ from emogene.reference.checkpoint import load_tensors
 from emogene.reference.published_torso import euler_angles, fitted_pose
 from emogene.reference.super_resolution import SuperResolution, SuperResolutionConfig
 from emogene.reference.torso_field import TorsoField, pixel_positions
+from tests.oracle.torso import enlarged, projected_jaw
+from tests.oracle.torso import torso as published_torso
 
 from .tables import published, random_tensors
 
@@ -62,45 +64,6 @@ def _our_pose(camera: Float64) -> torch.Tensor:
     return torch.from_numpy(pose.reshape(1, 12)).float()
 
 
-def _frequencies(x: Float64, octaves: int) -> Float64:
-    parts = [x]
-    for k in range(octaves):
-        parts += [np.sin(2.0**k * x), np.cos(2.0**k * x)]
-    return np.concatenate(parts, axis=-1)
-
-
-def _mlp(t: dict[str, Float64], name: str, x: Float64) -> Float64:
-    for i in range(3):
-        x = x @ t[f"{name}.net.{i}.weight"].T
-        x = np.maximum(x, 0) if i < 2 else x
-    return x
-
-
-def _tiled(table: Float64, at: Float64) -> Float64:
-    """The published grid in two dimensions, from its equations."""
-    growth = (2048 / 16) ** (1 / 15)
-    begin, out = 0, []
-    for level in range(16):
-        cells = 16 * growth**level
-        side = math.ceil(cells - 1e-9) + 1
-        size = min(2**16, side**2)
-        size += -size % 8
-        position = at * (cells - 1) + 0.5
-        cell = np.floor(position).astype(np.int64)
-        fraction = position - cell
-        value: Float64 = np.zeros((len(at), 2))
-        for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            weight = np.where(i, fraction[:, 0], 1 - fraction[:, 0])
-            weight = weight * np.where(j, fraction[:, 1], 1 - fraction[:, 1])
-            index = cell[:, 0] + i
-            index = index + ((cell[:, 1] + j) * side if side <= size else 0)
-            value += weight[:, None] * table[begin + index % size]
-        out.append(value)
-        begin += size
-    assert begin == len(table)
-    return np.concatenate(out, axis=1)
-
-
 @pytest.mark.parametrize(
     "table, size",
     [
@@ -121,27 +84,10 @@ def test_the_torso_equals_its_published_equations(
     found = torso(pixel_positions(torso.spec, 32), torch.from_numpy(head).float(), biases)
 
     if size.super_resolution:
-        seen = face[5:12] @ turn.T + shift
-        x, y = (1015 * seen[:, i] / seen[:, 2] + 112 for i in (0, 1))
-        fed = np.stack([1 - x / 224, 1 - (224 - y) / 224], axis=1).ravel()
+        fed = projected_jaw(face, turn, shift)
     else:
         fed = np.concatenate([euler_angles(torch.from_numpy(camera[None, :, :3]))[0], camera[:, 3]])
-    code, individual = _frequencies(fed, 4), t["torso_individual_codes"][0]
-    axis = np.arange(32) / 31 * 2 - 1
-    at = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=2).reshape(-1, 2) * 0.8
-    constant = [individual, code] if size.super_resolution else [code, individual]
-    h = np.concatenate([_frequencies(at, 10), np.tile(np.concatenate(constant), (1024, 1))], axis=1)
-    encoded = head
-    for i in (0, 2, 4):
-        name = f"head_color_weights_encoder.{i}"
-        encoded = encoded @ t[f"{name}.weight"].T + t[f"{name}.bias"]
-        encoded = np.where(encoded > 0, encoded, 0.02 * encoded) if i < 4 else encoded
-    h = np.concatenate([h, encoded], axis=1)
-    moved = np.clip(at + _mlp(t, "torso_deform_net", h), -1, 1)
-    features = _tiled(t["torso_embedder.embeddings"], (moved + 1) / 2)
-    raw = _mlp(t, "torso_canonicial_net", np.concatenate([features, h], axis=1))
-    argb = 1 / (1 + np.exp(-raw))
-    expected = np.concatenate([argb[:, 1:], argb[:, :1]], axis=1)
+    expected = published_torso(t, 32, fed, head, jaw=size.super_resolution)
     difference = np.linalg.norm(found.double().numpy() - expected) / np.linalg.norm(expected)
     # Frequencies up to 2^9 and cells of 1/2048 turn float32's last bit into about 1e-5.
     assert difference < 1e-4
@@ -187,62 +133,18 @@ def test_the_mask_follows_the_bilinear_reading() -> None:
 
 @torch.no_grad()
 def test_super_resolution_equals_its_published_equations() -> None:
-    """Modulated convolutions, written out in float64: zeros inserted, filtered, one by one."""
+    """Modulated convolutions, not folded; without noise, and with the constant one."""
     t = random_tensors(published("head_torso_sr"))
-    network = SuperResolution(SuperResolutionConfig())
-    load_tensors(network, super_resolution_from_authors(t), "checkpoint")
+    for block, side in (("block0", 9), ("block1", 18)):
+        for layer in ("conv0", "conv1"):
+            name = f"sr_net.{block}.{layer}.noise_const"
+            t[name] = t[name][:side, :side].clone()
+    w = {k: v.double().numpy() for k, v in t.items()}
     picture = torch.rand(1, 3, 9, 9)
-    w = {k: v.double().numpy() for k, v in t.items() if k.startswith("sr_net")}
-    taps = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64 * 4
-    x = shown = picture[0].double().numpy()
-    x = _layer(w, "block0.conv1", _layer(w, "block0.conv0", x))
-    shown = shown + _colour(w, "block0.torgb", x)
-    x = _layer(w, "block1.conv1", _layer(w, "block1.conv0", x, taps))
-    zeros = np.zeros((3, 18, 18))
-    zeros[:, ::2, ::2] = shown
-    shown = np.stack([_convolved(np.pad(p, (2, 1)), taps) for p in zeros])
-    expected = np.clip(shown + _colour(w, "block1.torgb", x), 0, 1)
-    found = network(picture)[0].double().numpy()
-    assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < 1e-5
-    assert expected.std() > 0.05
-
-
-def _style(w: dict[str, Float64], name: str) -> Float64:
-    affine = f"sr_net.{name}.affine"
-    return np.ones(16) @ (w[f"{affine}.weight"] / 4).T + w[f"{affine}.bias"]
-
-
-def _convolved(plane: Float64, kernel: Float64) -> Float64:
-    """Convolution of one plane, only where the kernel fits."""
-    size = len(kernel)
-    rows, columns = plane.shape[0] - size + 1, plane.shape[1] - size + 1
-    flipped = kernel[::-1, ::-1]
-    return sum(
-        flipped[i, j] * plane[i : i + rows, j : j + columns]
-        for i in range(size)
-        for j in range(size)
-    )
-
-
-def _layer(w: dict[str, Float64], name: str, x: Float64, taps: Float64 | None = None) -> Float64:
-    kernel = w[f"sr_net.{name}.weight"] * _style(w, name)[None, :, None, None]
-    kernel = kernel / np.sqrt((kernel**2).sum(axis=(1, 2, 3), keepdims=True) + 1e-8)
-    side = x.shape[1] * (2 if taps is not None else 1)
-    out = np.zeros((len(kernel), side, side))
-    for o, rows in enumerate(kernel):
-        for plane, k in zip(x, rows, strict=True):
-            if taps is None:
-                out[o] += _convolved(np.pad(plane, 1), k[::-1, ::-1])
-            else:
-                zeros = np.zeros((side, side))
-                zeros[::2, ::2] = plane
-                full = _convolved(np.pad(zeros, ((3, 2), (3, 2))), taps)
-                out[o] += _convolved(full, k)
-    out += w[f"sr_net.{name}.bias"][:, None, None]
-    return np.clip(np.where(out > 0, out, 0.2 * out) * math.sqrt(2), -256, 256)
-
-
-def _colour(w: dict[str, Float64], name: str, x: Float64) -> Float64:
-    kernel = w[f"sr_net.{name}.weight"][:, :, 0, 0] * _style(w, name) / math.sqrt(len(x))
-    made = np.einsum("oi,ihw->ohw", kernel, x) + w[f"sr_net.{name}.bias"][:, None, None]
-    return np.clip(made, -256, 256)
+    for noise in (False, True):
+        network = SuperResolution(SuperResolutionConfig(noise=9 if noise else 0))
+        load_tensors(network, super_resolution_from_authors(t, constant_noise=noise), "checkpoint")
+        expected = enlarged(w, picture[0].double().numpy(), noise)
+        found = network(picture)[0].double().numpy()
+        assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < 1e-5
+        assert expected.std() > 0.05

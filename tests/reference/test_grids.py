@@ -10,12 +10,22 @@ import pytest
 import torch
 
 from emogene.contract.field import DisplacementSpec, GridSpec
+from emogene.contract.measure import relative_l2
+from emogene.reference.authors import published_grid
 from emogene.reference.grids import (
     Displacement,
     encode_frequencies,
     encode_grid,
     read_nodes,
     spherical_harmonics,
+)
+from tests.oracle.encodings import (
+    RESOLUTIONS,
+    frequencies,
+    harmonics,
+    resolution,
+    table_size,
+    tiled,
 )
 
 SPECS = (
@@ -75,6 +85,43 @@ def test_published_grid_has_the_published_size() -> None:
     assert spec.levels[15].strides == (1, 2049, 0)
     flat = GridSpec.tiled("t", dimensions=2, levels=16, base=16, finest=2048, log2_size=16)
     assert flat.entries == 555_520
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_published_grid_is_read_as_published_at_every_level(dimensions: int) -> None:
+    """Sizes, strides and dimensions left out: level by level, in float64."""
+    spec = published_grid("p", dimensions, 2048, 16)
+    assert tuple(resolution(level) for level in range(16)) == RESOLUTIONS
+    assert [level.size for level in spec.levels] == [
+        table_size(level, dimensions) for level in range(16)
+    ]
+    rng = np.random.default_rng(4)
+    table = rng.normal(size=(spec.entries, 2)).astype(np.float32)
+    at = rng.uniform(size=(300, dimensions)).astype(np.float32)
+    at[:4] = np.float32([0, 1, 0.5, -0.1])[:, None]
+    found = encode_grid(spec, torch.from_numpy(table), torch.from_numpy(at)).numpy()
+    expected = tiled(table.astype(np.float64), at.astype(np.float64))
+    for level in range(16):
+        columns = slice(2 * level, 2 * level + 2)
+        # A float32 coordinate times 2048 keeps 13 bits of its fraction.
+        assert relative_l2(found[:, columns], expected[:, columns]) < 1e-4, level
+    assert not found[3].any()
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 4])
+def test_spherical_harmonics_equal_legendre_polynomials(degree: int) -> None:
+    directions = np.random.default_rng(5).normal(size=(200, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    found = spherical_harmonics(torch.from_numpy(directions), degree).numpy()
+    np.testing.assert_allclose(found, harmonics(directions)[:, : degree**2], atol=1e-12)
+
+
+@pytest.mark.parametrize("octaves", [4, 10])
+def test_published_frequencies(octaves: int) -> None:
+    """With base 1, as the torso's positions (10) and its condition (4) are encoded."""
+    x = np.random.default_rng(6).uniform(-1, 1, (50, 3)).astype(np.float32)
+    found = encode_frequencies(torch.from_numpy(x), octaves, base=1.0).numpy()
+    assert relative_l2(found, frequencies(x.astype(np.float64), octaves)) < 1e-5
 
 
 def test_encoding_is_differentiable_in_table_and_coordinates() -> None:

@@ -15,7 +15,6 @@ from emogene.contract.data import Condition
 from emogene.contract.errors import BadOption, Unavailable
 from emogene.contract.landmarks import LANDMARKS
 from emogene.contract.measure import psnr
-from emogene.contract.motion import EyeOpening
 from emogene.contract.weights import POSES, REST
 from emogene.kernels import instructions
 from emogene.reference.avatar import ReferenceAvatar
@@ -23,6 +22,7 @@ from emogene.reference.frame import render_frame
 from emogene.runtime.avatar import Avatar
 from emogene.runtime.loading import Loaded, load_engine_directory
 from emogene.runtime.render.choice import choose_renderer
+from emogene.runtime.render.gpu_path import GpuPath
 from emogene.runtime.render.quality import BALANCED, EXACT, FAST, Quality, find_quality
 
 SIZE = 160
@@ -132,11 +132,26 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
     )
     assert "wider than 256" in choose(manifest=too_wide)[1]
     larger = dataclasses.replace(manifest, super_resolution=True)
-    assert "enlarge pictures by a network" in choose(manifest=larger)[1]
-    eyes = dataclasses.replace(manifest.motion, eyes=EyeOpening(0.5, 1.0, 0.0))
-    told = dataclasses.replace(manifest, motion=eyes)
-    assert "how far eyes are open" in choose(manifest=told)[1]
+    assert choose(manifest=larger) == ("fused", "the fastest on a CPU")
+    beside = choose_renderer("auto", larger, weights, on_cpu=True).beside
+    assert beside == "pictures are enlarged by a network"
+    chest = dataclasses.replace(manifest.torso, offset="clamped")
+    published = dataclasses.replace(manifest, torso=chest)
+    assert "published" in choose_renderer("fused", published, weights, on_cpu=True).beside
+    # The torso's own networks may then run in any precision.
+    assert choose(manifest=published, recast={"torso_colour"})[0] == "fused"
+    assert choose(recast={"torso_colour"})[0] == "wavefront"
     assert choose(marching="authors") == ("wavefront", "it marches each ray by itself")
+    boxed = dataclasses.replace(manifest.field.march, box=((-0.9,) * 3, (0.9,) * 3))
+    entered = dataclasses.replace(manifest, field=dataclasses.replace(manifest.field, march=boxed))
+    gpu = GpuPath(True, "a GPU", wanted=True)
+    assert choose(gpu=gpu) == ("gpu", "a GPU")
+    for beyond in (entered, larger, published):
+        # What the GPU's kernels do not paint as a whole is no fallback from them.
+        chosen = choose_renderer("auto", beyond, weights, on_cpu=True, gpu=gpu)
+        assert chosen.used == "fused" and not chosen.fallback
+    with pytest.raises(Unavailable, match="rays enter a box that is not the bounds"):
+        choose("gpu", manifest=entered, gpu=gpu)
     with pytest.raises(
         BadOption, match="expected one of auto, fused, wavefront, gpu, found 'cubist'"
     ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from emogene.contract.consistency import motion_problems
 from emogene.contract.emotions import EMOTIONS
@@ -20,8 +19,8 @@ from emogene.runtime.motion.lle import Lle
 from emogene.runtime.motion.periodic_blink import PeriodicBlink
 from emogene.runtime.motion.pipeline import Conditions, MotionPipeline
 from emogene.runtime.motion.step import Moment
+from tests.oracle.motion import blinked, projected
 
-Float64 = NDArray[np.float64]
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(5, FLAT)).astype(np.float32)
 DATABASE = RNG.normal(size=(60, FLAT)).astype(np.float32)
@@ -31,23 +30,11 @@ def moment(first: int, frames: int) -> Moment:
     return Moment(first, np.zeros((frames, len(EMOTIONS)), np.float32))
 
 
-def published_projection(x: Float64, database: Float64, k: int, epsilon: float) -> Float64:
-    """Weights that add up to one, from the inverse of the regularised normal matrix."""
-    squares = (x**2).sum() + (database**2).sum(1) - 2 * database @ x
-    base = database[np.argsort(squares)[:k]]
-    edges = (base[1:] - base[0]).T
-    inverse = np.linalg.inv(edges.T @ edges + epsilon * np.eye(k - 1))
-    rest = inverse @ edges.T @ (x - base[0])
-    weights = np.concatenate([[1 - rest.sum()], rest])
-    assert weights.sum() == pytest.approx(1)
-    return weights @ base
-
-
 def test_lle_equals_the_published_projection() -> None:
     """Published landmarks are ten times ours, so their 1e-6 is our 1e-8."""
     drawn = Lle(LleStep(), DATABASE)(POINTS, moment(0, 5))
     for x, found in zip(POINTS.astype(np.float64), drawn, strict=True):
-        theirs = published_projection(10 * x, 10 * DATABASE.astype(np.float64), 10, 1e-6)
+        theirs = projected(10 * x, 10 * DATABASE.astype(np.float64))
         expected = (0.2 * theirs + 0.8 * 10 * x) / 10
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -71,31 +58,12 @@ def test_lle_survives_a_film_that_stands_still() -> None:
     np.testing.assert_allclose(drawn, np.repeat(still[:1], 5, axis=0), atol=1e-5)
 
 
-def published_blink(lm: Float64, first: int) -> Float64:
-    """The published schedule and mixing, for the frames ``first`` … of one endless run."""
-    lm = lm.copy()
-    lm[:, [37, 38, 43, 44], 1] += 0.03
-    lm[:, [41, 40, 47, 46], 1] -= 0.03
-    closed = lm.copy()
-    closed[:, 37] = closed[:, 41] = lm[:, 36] * 0.67 + lm[:, 39] * 0.33
-    closed[:, 38] = closed[:, 40] = lm[:, 36] * 0.33 + lm[:, 39] * 0.67
-    closed[:, 43] = closed[:, 47] = lm[:, 42] * 0.67 + lm[:, 45] * 0.33
-    closed[:, 44] = closed[:, 46] = lm[:, 42] * 0.33 + lm[:, 45] * 0.67
-    for start in range(first + len(lm)):
-        if (start + 25) % 100 == 0:
-            for j, factor in enumerate((0.1, 0.5, 0.7, 1.0, 0.7, 0.5, 0.1)):
-                at = start + j - first
-                if 0 <= at < len(lm):
-                    lm[at, 36:48] = lm[at, 36:48] * (1 - factor) + closed[at, 36:48] * factor
-    return lm
-
-
 @pytest.mark.parametrize("first, frames", [(0, 300), (77, 3), (170, 20)])
 def test_periodic_blinks_equal_the_published_ones(first: int, frames: int) -> None:
     points = RNG.normal(size=(frames, FLAT)).astype(np.float32)
     found = PeriodicBlink(PeriodicBlinkStep())(points, moment(first, frames))
     wide = points.astype(np.float64).reshape(-1, LANDMARKS, 3)
-    expected = published_blink(wide, first).reshape(-1, FLAT)
+    expected = blinked(wide, first).reshape(-1, FLAT)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

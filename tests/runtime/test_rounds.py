@@ -1,4 +1,4 @@
-"""Marching in shared rounds, against the published loop written out ray by ray in float64."""
+"""Marching in shared rounds, against the published loop in float64."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from emogene.kernels.occupancy import Occupancy
 from emogene.kernels.threads import ThreadPool
 from emogene.kernels.traversal import Samples
 from emogene.runtime.render.rounds import trace_in_rounds
+from tests.oracle.rounds import March
+from tests.oracle.rounds import traced as traced_in_float64
 
 Float64 = NDArray[np.float64]
 LOW, HIGH = (-1.0, -1.0, -1.0), (1.0, 1.0, 1.0)
@@ -26,49 +28,6 @@ def density(x: Float64) -> Float64:
 
 def colour(x: Float64) -> Float64:
     return (np.sin(5 * x) + 1) / 2
-
-
-def published(
-    origin: Float64,
-    directions: Float64,
-    near: Float64,
-    far: Float64,
-    cells: NDArray[np.bool_],
-    total: int,
-    threshold: float,
-    most: int,
-) -> tuple[Float64, Float64]:
-    """Rounds over all rays; every ray keeps its place on the lattice of steps."""
-    n = len(directions)
-    t, done, out = near.copy(), np.zeros(n), np.zeros((n, 3))
-    alive = [r for r in range(n)]
-    count, given = total, 0
-    while given < most and alive:
-        length = max(min(total // count, 8), 1)
-        left = []
-        for r in alive:
-            used = 0
-            while used < length:
-                while t[r] < far[r]:
-                    x = np.clip(origin + t[r] * directions[r], -1, 1)
-                    i, j, k = np.clip(((x + 1) / 2 * CELLS).astype(int), 0, CELLS - 1)
-                    if cells[k, j, i]:
-                        break
-                    t[r] += STEP
-                if t[r] >= far[r]:
-                    break
-                through = 1 - done[r]
-                weight = (1 - np.exp(-density(x) * STEP)) * through
-                done[r] += weight
-                out[r] += weight * colour(x)
-                t[r] += STEP
-                if through < threshold:
-                    break
-                used += 1
-            if used == length:
-                left.append(r)
-        alive, count, given = left, len(left), given + length
-    return out, done
 
 
 @pytest.mark.parametrize("most, total", [(16, 900), (16, 2000), (5, 900), (40, 900)])
@@ -94,9 +53,15 @@ def test_rounds_equal_the_published_loop(most: int, total: int) -> None:
         total=total, threshold=0.01, pool=pool,
     )  # fmt: skip
     pool.close()
-    out, done = published(
-        origin, directions.astype(np.float64), near.astype(np.float64), far.astype(np.float64),
-        cells, total, 0.01, most,
+
+    def occupied(x: Float64) -> NDArray[np.bool_]:
+        i, j, k = np.clip(((x + 1) / 2 * CELLS).astype(int), 0, CELLS - 1).T
+        return cells[k, j, i]
+
+    out, done = traced_in_float64(
+        March(STEP, most, 0.01, total), origin, directions.astype(np.float64),
+        near.astype(np.float64), far.astype(np.float64), occupied,
+        lambda x, rays: (density(x), colour(x)),
     )  # fmt: skip
     # A cell's border may be rounded to the other side: of 300 rays, a handful at most.
     wrong = np.abs(traced.colour - out).max(axis=1) > 1e-4

@@ -95,6 +95,7 @@ struct HeadModel {
     OccupancyGrid occupancy;            // its places; the march reads `clear`
     // Of every cell, cells to the nearest occupied one: [block][cell of the block], x fastest.
     const uint8_t* clear;
+    Vec3 entry_low, entry_high;         // rays are marched between these corners
     float step, phase, min_near;
     int32_t max_samples;
     bool gathers;                       // bytes of the occupancy by gathers

@@ -328,6 +328,8 @@ void pack_head(emogene_fused& f, const emogene_head& from) {
             "inputs of the colour network");
     require(head.surfaces == 0 || head.ray_colour, "surface grids without a colour once a ray");
     head.occupancy = occupancy_grid(from.occupancy);
+    head.entry_low = load(from.entry.low);
+    head.entry_high = load(from.entry.high);
     head.step = from.step;
     head.phase = from.phase;
     head.min_near = from.min_near;

@@ -61,9 +61,9 @@ int start_rays(const Model& model, const Frame& frame, int tile, RayRows& rays) 
             dy *= scale;
             dz *= scale;
             F near = S::set(head.min_near), far = S::set(3.0e38f);
-            clip_slabs<S>(o.x, dx, head.low.x, head.high.x, &near, &far);
-            clip_slabs<S>(o.y, dy, head.low.y, head.high.y, &near, &far);
-            clip_slabs<S>(o.z, dz, head.low.z, head.high.z, &near, &far);
+            clip_slabs<S>(o.x, dx, head.entry_low.x, head.entry_high.x, &near, &far);
+            clip_slabs<S>(o.y, dy, head.entry_low.y, head.entry_high.y, &near, &far);
+            clip_slabs<S>(o.z, dz, head.entry_low.z, head.entry_high.z, &near, &far);
             // Nothing lies nearer than the depth at which the first box begins (the distance is at
             // least the depth), nor, `scale` being the cosine, further than the last one's end.
             const F ahead = (begin - near) * (1.0f / head.step) - head.phase;

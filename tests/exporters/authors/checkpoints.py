@@ -1,7 +1,7 @@
 """Checkpoints as the published code writes them: true names, layouts and types, random numbers.
 
-Grids, hidden layers, pictures and the speech encoder are small where the published settings allow;
-everything else has its true size.
+Either small, where the published settings allow (grids, hidden layers, pictures, the speech
+encoder, the face model), or of their full size.
 """
 
 from __future__ import annotations
@@ -27,15 +27,19 @@ from tests.reference.tables import INTEGERS
 PICTURE = 32
 FRAMES = 40
 FEATURES = 32
-VERTICES = 480
 
-SETTINGS: dict[str, Any] = {
+PUBLISHED: dict[str, Any] = {
     "cond_type": "idexp_lm3d_normalized",
     "with_sr": True,
     "smo_win_size": 3,
     "add_eye_blink_cond": True,
     "eye_blink_dim": 8,
     "torso_head_aware": True,
+}
+"""What a published torso's config.yaml says where it differs from the defaults."""
+
+SETTINGS: dict[str, Any] = {
+    **PUBLISHED,
     "individual_embedding_num": 50,
     "desired_resolution": 64,
     "log2_hashmap_size": 9,
@@ -45,7 +49,58 @@ SETTINGS: dict[str, Any] = {
     "geo_feat_dim": 8,
     "grid_size": 16,
 }
-"""What a small torso's config.yaml says where it differs from the defaults."""
+"""The same of a small one."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large everything is that the published settings leave open.
+
+    Attributes:
+        picture: side of the film's pictures, pixels.
+        frames: of the film.
+        vertices: of the face model.
+        settings: what the torso's config.yaml says where it differs from the defaults.
+        hubert: arguments of transformers' ``HubertConfig``; its ``hidden_size`` is what
+            audio-to-motion takes.
+    """
+
+    picture: int
+    frames: int
+    vertices: int
+    settings: Mapping[str, Any]
+    hubert: Mapping[str, Any]
+
+
+SMALL = Size(
+    PICTURE,
+    FRAMES,
+    480,
+    SETTINGS,
+    {
+        "hidden_size": FEATURES,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 48,
+        "conv_dim": (8, 8, 12, 12, 16, 16, 16),
+        "num_conv_pos_embeddings": 8,
+        "num_conv_pos_embedding_groups": 4,
+    },
+)
+
+FULL = Size(
+    512,
+    6_000,
+    35_709,
+    PUBLISHED,
+    {
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "intermediate_size": 4096,
+    },
+)
+"""As published: HuBERT-large, a film of four minutes at 512², the face model's mesh."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +142,21 @@ def folders_in(root: Path) -> Folders:
     )
 
 
-def write_folders(
-    root: Path, settings: Mapping[str, Any] = SETTINGS, motion: int = 64, pitch: bool = True
-) -> Folders:
+def write_folders(root: Path, size: Size = SMALL, motion: int = 64, pitch: bool = True) -> Folders:
     """A whole set of one person in a new folder."""
     root.mkdir(parents=True, exist_ok=True)
     folders = folders_in(root)
-    config = authors_audio_to_motion(motion, features=FEATURES, pitch=pitch)
+    config = authors_audio_to_motion(motion, features=size.hubert["hidden_size"], pitch=pitch)
     write_run(folders.a2m, random_model(audio_to_motion_shapes(config)), {"use_flow": True})
     regressor = LandmarkDeformation(DeformationConfig()).state_dict()
     shapes = {name: tuple(t.shape) for name, t in regressor.items()}
     write_run(folders.lm_deform, random_model(shapes), {"num_emotions": 8})
-    torso = torso_model(settings)
-    write_run(folders.torso, torso, settings)
-    write_run(folders.head, torso, settings)
-    write_dataset(folders.dataset)
-    write_face_model(folders.bfm)
-    write_hubert(folders.hubert)
+    torso = torso_model(size.settings, size.picture)
+    write_run(folders.torso, torso, size.settings)
+    write_run(folders.head, torso, size.settings)
+    write_dataset(folders.dataset, dataset_fields(size.frames, size.picture))
+    write_face_model(folders.bfm, size.vertices)
+    write_hubert(folders.hubert, size.hubert)
     return folders
 
 
@@ -149,9 +202,15 @@ def random_model(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[s
     return model
 
 
-def torso_model(settings: Mapping[str, Any] = SETTINGS) -> dict[str, torch.Tensor]:
-    """A torso's checkpoint with a head that is there: a ball, and shoulders below it."""
-    field = field_dimensions(Settings(settings, "settings"), PICTURE)
+def torso_model(
+    settings: Mapping[str, Any] = SETTINGS, picture: int = PICTURE, *, alone: bool = False
+) -> dict[str, torch.Tensor]:
+    """A torso's checkpoint with a head that is there: a ball, and shoulders below it.
+
+    Args:
+        alone: a head's own checkpoint, without the shoulders.
+    """
+    field = field_dimensions(Settings(settings, "settings"), picture, alone=alone)
     model = random_model(field_shapes(field))
     n = field.head.occupancy
     centre = (np.arange(n) + 0.5) / n * 2 - 1
@@ -160,22 +219,31 @@ def torso_model(settings: Mapping[str, Any] = SETTINGS) -> dict[str, torch.Tenso
     model["density_bitfield"] = morton_bits(inside)
     # Dense where it is, so that one sees it.
     model["sigma_net.net.2.weight"][0] = model["sigma_net.net.2.weight"][0].abs() * 12
+    for name in ("position_embedder", "ambient_embedder"):
+        model[f"{name}.embeddings"] *= 2.0
+    for block in ("block0", "block1") if field.torso.super_resolution else ():
+        # Else what random weights add saturates every pixel.
+        model[f"sr_net.{block}.torgb.weight"] *= 0.1
+        model[f"sr_net.{block}.torgb.bias"] *= 0.05
+    if alone:
+        if field.torso.super_resolution:
+            model["lambda_ambient"] = torch.ones(1)
+        return model
     column, row = np.mgrid[: field.torso.mask, : field.torso.mask] / (field.torso.mask - 1)
     shoulders = (row > 0.7) & (np.abs(column - 0.5) < row - 0.5)
     model["density_grid_torso"] = torch.from_numpy(shoulders.astype(np.float32)).reshape(-1)
-    for name in ("position_embedder", "ambient_embedder", "torso_embedder"):
-        model[f"{name}.embeddings"] *= 2.0
+    model["torso_embedder.embeddings"] *= 2.0
     return model
 
 
 def morton_bits(cells: NDArray[np.bool_]) -> torch.Tensor:
     """Occupied cells [z, y, x] → the published bits in Morton order."""
     n = len(cells)
-    # The order is found by asking where each single bit goes.
-    place = np.empty(n**3, np.int64)
-    for bit in range(n**3):
-        axes = [sum(((bit >> (3 * k + axis)) & 1) << k for k in range(10)) for axis in range(3)]
-        place[bit] = (axes[2] * n + axes[1]) * n + axes[0]
+    bit = np.arange(n**3)
+    x, y, z = (
+        sum(((bit >> (3 * k + axis)) & 1) << k for k in range(n.bit_length())) for axis in range(3)
+    )
+    place = (z * n + y) * n + x
     bits = np.packbits(cells.reshape(-1)[place], bitorder="little")
     made = torch.from_numpy(bits)
     ours = np.unpackbits(occupancy_from_morton(made, n).numpy(), bitorder="little")
@@ -186,6 +254,8 @@ def morton_bits(cells: NDArray[np.bool_]) -> torch.Tensor:
 def dataset_fields(frames: int = FRAMES, size: int = PICTURE) -> dict[str, Any]:
     """The dictionary that the published binarizer stores."""
     rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[:size, :size] * 160 / size + rng.integers(0, 48, (2, size, size))
+    behind = np.stack([rows, columns, 200 - rows], axis=2).astype(np.uint8)
     euler = np.cumsum(rng.normal(0, 0.01, (frames, 3)), axis=0).astype(np.float32)
     trans = rng.normal(0, 0.02, (frames, 3)).astype(np.float32) + np.float32([0, 0, -10])
     cameras = np.stack([_camera(e, t) for e, t in zip(euler, trans, strict=True)])
@@ -206,7 +276,7 @@ def dataset_fields(frames: int = FRAMES, size: int = PICTURE) -> dict[str, Any]:
         "focal": 1015.0,
         "cx": 112.0,
         "cy": 112.0,
-        "bg_img": rng.integers(0, 255, (size, size, 3), dtype=np.uint8),
+        "bg_img": behind,
         "id": np.repeat(rng.normal(0, 0.5, (1, 80)), frames, axis=0).astype(np.float32),
         "exp": rng.normal(0, 0.5, (frames, 64)).astype(np.float32),
         "euler": euler,
@@ -237,15 +307,15 @@ def _camera(euler: NDArray[np.float32], trans: NDArray[np.float32]) -> NDArray[n
     return camera.astype(np.float32)
 
 
-def write_face_model(folder: Path) -> None:
-    """A face model of few vertices, in the published files."""
+def write_face_model(folder: Path, count: int = SMALL.vertices) -> None:
+    """A face model of ``count`` vertices, in the published files."""
     from scipy.io import savemat
 
     from emogene.reference.tiny import neutral_face
 
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(2)
-    mean = rng.normal(0, 0.5, (VERTICES, 3))
+    mean = rng.normal(0, 0.5, (count, 3))
     vertices = np.arange(468, dtype=np.int64) + 7
     vertices[list(IBUG_FROM_MEDIAPIPE)] = np.arange(68)
     mean[:68] = neutral_face()
@@ -254,32 +324,23 @@ def write_face_model(folder: Path) -> None:
         folder / "BFM_model_front.mat",
         {
             "meanshape": mean.reshape(1, -1),
-            "idBase": rng.normal(0, 0.02, (3 * VERTICES, 80)),
-            "exBase": rng.normal(0, 0.02, (3 * VERTICES, 64)),
-            "texBase": rng.normal(0, 1, (3 * VERTICES, 2)),
+            "idBase": rng.normal(0, 0.02, (3 * count, 80)),
+            "exBase": rng.normal(0, 0.02, (3 * count, 64)),
+            "texBase": rng.normal(0, 1, (3 * count, 2)),
         },
     )
     np.save(folder / "index_mp468_from_mesh35709.npy", vertices)
 
 
-def write_hubert(folder: Path) -> None:
-    """A small speech encoder as transformers stores it."""
+def write_hubert(folder: Path, size: Mapping[str, Any] = SMALL.hubert) -> None:
+    """A speech encoder as transformers stores it."""
     from transformers import HubertConfig, HubertModel
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         model = HubertModel(
             HubertConfig(
-                hidden_size=FEATURES,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                intermediate_size=48,
-                conv_dim=(8, 8, 12, 12, 16, 16, 16),
-                num_conv_pos_embeddings=8,
-                num_conv_pos_embedding_groups=4,
-                conv_bias=True,
-                feat_extract_norm="layer",
-                do_stable_layer_norm=True,
+                **size, conv_bias=True, feat_extract_norm="layer", do_stable_layer_norm=True
             )
         )
     model.save_pretrained(folder)

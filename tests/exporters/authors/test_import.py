@@ -18,19 +18,23 @@ import emogene
 from emogene.contract.data import Condition
 from emogene.contract.emotions import EMOTIONS, emotion_index
 from emogene.contract.errors import BadOption
+from emogene.contract.measure import psnr
 from emogene.exporters.authors.dataset import smoothed
 from emogene.exporters.authors.face_model import IBUG_FROM_MEDIAPIPE
 from emogene.exporters.commands import app
+from emogene.kernels import instructions
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.reference.frame import render_torso
 from emogene.reference.volume_rendering import camera_rays, render_rays
 from emogene.runtime.command_line import exit_code
 from emogene.runtime.motion.pipeline import MotionPipeline
 from emogene.runtime.motion.step import Moment
+from emogene.runtime.render.background import resampled
 from emogene.runtime.render.enlarge import composited
+from emogene.runtime.render.head import HeadImage
 from emogene.runtime.render.quality import Quality
-from emogene.runtime.render.renderer import WavefrontRenderer
-from emogene.runtime.render.wavefront import HeadImage
+from emogene.runtime.render.renderer import LayeredRenderer
+from tests.oracle.motion import blinked, projected
 from tests.speech import spoken
 
 from .checkpoints import (
@@ -111,9 +115,9 @@ def test_motion_equals_the_published_processing(
         x = np.maximum(x, 0) if i < 4 else x
     lm = lm + 0.7 * x
     database = published.displacement(fields["id"], fields["exp"])
-    lm = np.stack([0.2 * _projected(f, database) + 0.8 * f for f in lm])
+    lm = np.stack([0.2 * projected(f, database) + 0.8 * f for f in lm])
     cano = (lm / 10 + published.mean).reshape(-1, 68, 3)
-    cano = _blinked(cano)
+    cano = blinked(cano)
     mean, std = database.mean(0), database.std(0, ddof=1)
     normalised = ((cano.reshape(-1, 204) - published.mean) * 10 - mean) / std
     low, high = np.quantile((database - mean) / std, [0.03, 0.97], axis=0)
@@ -134,26 +138,6 @@ def test_motion_equals_the_published_processing(
     np.testing.assert_allclose(shaped.eye_opening[78], closed, rtol=1e-6)
     np.testing.assert_allclose(shaped.eye_opening[75], 0.9 * opened + 0.1 * closed, rtol=1e-6)
     assert shaped.eye_opening[10] == np.float32(0.6)
-
-
-def _projected(x: Float64, database: Float64) -> Float64:
-    base = database[np.argsort(((database - x) ** 2).sum(1))[:10]]
-    a = (base[1:] - base[0]).T
-    return base[0] + a @ np.linalg.inv(a.T @ a + 1e-6 * np.eye(9)) @ a.T @ (x - base[0])
-
-
-def _blinked(lm: Float64) -> Float64:
-    lm[:, [37, 38, 43, 44], 1] += 0.03
-    lm[:, [41, 40, 47, 46], 1] -= 0.03
-    shut = lm.copy()
-    for lid, a, b, s in (
-        (37, 36, 39, 0.67), (38, 36, 39, 0.33), (43, 42, 45, 0.67), (44, 42, 45, 0.33),
-        (41, 36, 39, 0.67), (40, 36, 39, 0.33), (47, 42, 45, 0.67), (46, 42, 45, 0.33),
-    ):  # fmt: skip
-        shut[:, lid] = s * lm[:, a] + (1 - s) * lm[:, b]
-    for j, factor in enumerate((0.1, 0.5, 0.7, 1.0, 0.7, 0.5, 0.1)):
-        lm[75 + j] = lm[75 + j] * (1 - factor) + shut[75 + j] * factor
-    return lm
 
 
 def test_poses_are_the_published_cameras(imported: ReferenceAvatar, published: Published) -> None:
@@ -210,9 +194,7 @@ def test_a_picture_of_the_engine_directory_equals_the_reference(
         )  # fmt: skip
         assert opacity.max() > 0.9 and torso[:, 3].max() > 0.1
         assert background.shape[-1] == 3
-        from emogene.runtime.render.background import resized
-
-        behind = resized(imported.background, side).reshape(-1, 3)
+        behind = resampled(imported.background, side).reshape(-1, 3).astype(np.float32) / 255
         head = HeadImage(colour.numpy(), opacity.numpy(), 0, 0)
         small = composited(head, torso.numpy(), behind).reshape(1, side, side, 3)
         assert imported.super_resolution is not None
@@ -276,13 +258,41 @@ def test_marching_in_the_published_rounds(
     condition = Condition(landmarks.reshape(1, 68, 3), window, landmarks, 0, np.float32([0.3]))
     camera, heads = imported.card.camera.scaled(PICTURE // 2), {}
     for marching in ("rays", "authors"):
-        with emogene.open(imported_engines, threads=1, marching=marching) as avatar:
+        with emogene.open(
+            imported_engines, threads=1, renderer="auto", marching=marching
+        ) as avatar:
             renderer = avatar.renderer(quality=Quality("published", 1e-2))
-            assert isinstance(renderer, WavefrontRenderer)
+            assert isinstance(renderer, LayeredRenderer)
             heads[marching] = renderer.head.render(condition, imported.poses[0], camera)
     more = heads["authors"].opacity - heads["rays"].opacity
     assert more.min() > -1e-5 and 1e-5 < more.max() < 0.011
     assert np.abs(heads["authors"].colour - heads["rays"].colour).max() < 0.011
+
+
+def test_the_fused_head_paints_what_the_networks_paint(
+    imported: ReferenceAvatar, imported_engines: Path
+) -> None:
+    """Chosen by itself; torso and super-resolution beside it are networks in both."""
+    landmarks = imported.audio_to_motion.folding.mean.numpy()[None]
+    window = np.random.default_rng(3).normal(size=(1, 3, 204)).astype(np.float32)
+    condition = Condition(landmarks.reshape(1, 68, 3), window, landmarks, 0, np.float32([0.3]))
+    made, heads = {}, {}
+    for asked in ("auto", "wavefront"):
+        with emogene.open(imported_engines, threads=1, renderer=asked) as avatar:
+            renderer = avatar.renderer(quality=Quality("exact", 0.0))
+            assert isinstance(renderer, LayeredRenderer)
+            made[asked] = renderer.render(condition, imported.poses[3]).image
+            heads[renderer.name.split(" (")[0]] = renderer.head.render(
+                condition, imported.poses[3], imported.card.camera.scaled(PICTURE // 2)
+            )
+            if asked == "auto":
+                assert avatar.renderer_choice.used == "fused"
+                assert avatar.renderer_choice.beside == "pictures are enlarged by a network"
+    fused, rounds = heads["head by fused"], heads["wavefront"]
+    assert fused.samples == rounds.samples and fused.opacity.max() > 0.9
+    bfloat16 = instructions.chosen(None) == "avx512bf16"
+    assert np.abs(fused.colour - rounds.colour).max() < (0.05 if bfloat16 else 1e-4)
+    assert psnr(made["auto"], made["wavefront"]) > (38 if bfloat16 else 60)
 
 
 def test_other_avatars_are_not_marched_in_rounds(tiny_engines: Path) -> None:

@@ -51,6 +51,20 @@ def test_without_super_resolution(folders: Folders, tmp_path: Path) -> None:
     assert "eyes are 0 open" in told and "differ from their copy in the torso's" in told
 
 
+@pytest.mark.parametrize("enlarged", [True, False])
+def test_a_head_without_torso(folders: Folders, tmp_path: Path, enlarged: bool) -> None:
+    settings = {**SETTINGS, "with_sr": enlarged, "smo_win_size": 3 if enlarged else 5}
+    model = torso_model(settings, alone=True)
+    assert not any("torso" in name for name in model)
+    write_run(tmp_path / "head", model, settings)
+    said: list[str] = []
+    sources = dataclasses.replace(sources_of(folders), torso=None, head=tmp_path / "head")
+    avatar = import_avatar(sources, said=said.append)
+    assert (avatar.super_resolution is not None) == enlarged
+    assert not avatar.torso.torso_mask.any()
+    assert "a head without torso, before the background" in " ".join(said)
+
+
 def test_head_and_torso_of_different_blink_widths(folders: Folders, tmp_path: Path) -> None:
     """The head's own config.yaml says 8; the torso was trained with 2, and counts."""
     said: list[str] = []

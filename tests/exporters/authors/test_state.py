@@ -124,6 +124,10 @@ def test_damaged_and_huge_files_are_refused(
         path.write_bytes(whole[:length])
         with pytest.raises(BadCheckpoint, match="copy it again"):
             load_model(path)
+    for other in (b"PK", b"GIF89a" * 9, b"<html>"):
+        path.write_bytes(other)
+        with pytest.raises(BadCheckpoint, match="copy it again"):
+            load_model(path)
     path.write_bytes(whole)
     monkeypatch.setattr(state, "LARGEST", 100)
     with pytest.raises(BadCheckpoint, match="more than 100"):

@@ -1,0 +1,157 @@
+"""The GPU benchmark without a GPU: what it says, what it imports, and a dry run on the model of
+one, whose kernels are compiled for the host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.gpu import floors, peaks, report, run, scenes
+from benchmarks.gpu.__main__ import NO_GPU, main
+from benchmarks.roofline import FrameCounts
+
+from emogene.kernels.gpu import nvrtc
+from emogene.kernels.gpu.plain import plain_program
+from tests.kernels.gpu.host_kernels import host_kernels
+from tests.runtime.fake_cuda import Machine
+
+ROOT = Path(__file__).parents[2]
+
+BARE = """
+import importlib, pkgutil, sys
+
+REFUSED = {"av", "librosa", "soundfile", "soxr", "onnxruntime", "safetensors", "onnx", "scipy"}
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in REFUSED:
+            raise ImportError(f"{name} is not on this machine")
+
+sys.meta_path.insert(0, Refuse())
+for part in ("emogene.contract", "emogene.kernels", "benchmarks.gpu"):
+    package = importlib.import_module(part)
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+from benchmarks.gpu.__main__ import main
+sys.exit(main([]))
+"""
+
+
+def without_a_gpu() -> bool:
+    return not Path("/dev/nvidia0").exists()
+
+
+@pytest.mark.skipif(not without_a_gpu(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so_and_needs_little() -> None:
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
+    done = subprocess.run(
+        [sys.executable, "-c", BARE], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == NO_GPU == 3, done.stderr
+    assert done.stdout == "" and len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("no GPU to measure: ")
+
+
+@pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_120"])
+def test_the_measuring_kernels_compile(architecture: str) -> None:
+    made = nvrtc.compile_cubin(peaks.measure_unit(), architecture)
+    assert [k.name for k in made.kernels] == [
+        *("copy_bytes", "half_products", "multiply_adds", "random_loads"),
+    ]
+    assert not any(k.spill_loads or k.stack for k in made.kernels)
+
+
+@pytest.fixture
+def machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Machine:
+    """A GPU whose own kernels do nothing and whose renderers are real."""
+    made = Machine()
+    made.install(monkeypatch, tmp_path)
+    monkeypatch.setattr(scenes, "STEPS", 1.5)
+    monkeypatch.setattr(run, "CHECK_SIZE", 16)
+    monkeypatch.setattr(run, "RUNS", 2)
+    monkeypatch.setattr(run, "REFERENCE_RUNS", 1)
+    monkeypatch.setattr(run, "sanitizer", lambda: None)
+    for name in ("copy_bytes", "half_products", "multiply_adds", "random_loads"):
+        made.kernels[name] = lambda *launch: None
+    real = run.make_scene
+
+    def make_scene(name: str, seed: int) -> scenes.GpuScene:
+        """Its kernels replace those of the scene before."""
+        scene = real(name, seed)
+        unit = plain_program(scene.field, scene.torso.spec).unit
+        folder = tmp_path_factory.getbasetemp()
+        made.kernels.update(host_kernels(unit, ("bake_nodes", "paint_pixels"), folder))
+        return scene
+
+    monkeypatch.setattr(run, "make_scene", make_scene)
+    return made
+
+
+@pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
+def test_a_dry_run(
+    machine: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        run, "measure_peaks", lambda gpu: peaks.measure_peaks(gpu, copied=1 << 21, loops=16)
+    )
+    result = run.measure(run.Options((12,), 100.0, seed=1), device="cpu")
+    assert [c["passed"] for c in result["checks"]] == [True, True], result["checks"]
+    assert [(f["scene"], f["renderer"]) for f in result["frames"]] == [
+        (scene, renderer)
+        for scene in scenes.SCENES
+        for renderer in ("PyTorch reference", *run.RENDERERS)
+    ]
+    for frame in result["frames"]:
+        if frame["renderer"] != "PyTorch reference":
+            # PyTorch rounds positions otherwise: a sample across a cell's border is much in 144
+            # pixels. The checks above are on identical samples.
+            assert frame["psnr"] > 25 and frame["samples"] > frame["rays"] > 20
+            assert frame["streams"] == int(40 / frame["ms"]) and frame["floor_ms"] > 0
+    assert json.loads(json.dumps(result)) == result
+    out = capsys.readouterr().out
+    assert "compute-sanitizer is not here" in out and "| realtime | 12² | plain |" in out
+    page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+    head, rest = page.split(report.BEGIN)
+    assert report.block(result).startswith(report.BEGIN) and head and rest
+    assert not machine.allocations
+
+
+@pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
+def test_a_wrong_kernel_is_noticed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = run.make_scene
+
+    def spoiled(name: str, seed: int) -> Any:
+        scene = real(name, seed)
+        machine.kernels["paint_pixels"] = lambda *launch: None
+        return scene
+
+    monkeypatch.setattr(run, "make_scene", spoiled)
+    assert main(["--checks-only", "--seed", "1"]) == 1
+    assert capsys.readouterr().out.count("✗") == 2
+
+
+def test_floors() -> None:
+    """A frame of a thousand samples, by hand."""
+    scene = scenes.make_scene("authors", 1)
+    field, torso = scene.field, scene.torso.spec
+    rates = peaks.GpuPeaks(100.0, 10.0, 1000.0, 2000.0)
+    made = floors.floors(field, torso, scene.weights, FrameCounts(1000, 0, 0), 4, rates)
+    networks = sum(n.multiply_adds for n in field.networks)
+    reading = 2 * 16 * 8 * 2  # two grids of sixteen levels: corners and features
+    assert made.operations == pytest.approx(1e-6 * 2 * 1000 * (networks / 2000 + reading / 1000))
+    assert made.loads == pytest.approx(1e-6 * 1000 * 2 * 16 * 4 / 10)
+    floats = sum(w.size for w in scene.weights.values() if w.dtype.kind == "f")
+    bits = sum(w.nbytes for w in scene.weights.values() if w.dtype.kind == "u")
+    assert made.bytes == pytest.approx(1e-6 * (2 * floats + bits + 6 * 16) / 100)
+    assert made.most == max(made.operations, made.loads, made.bytes)
