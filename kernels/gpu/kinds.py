@@ -1,0 +1,8 @@
+"""The ways a frame is painted on a GPU, the fastest first."""
+
+from __future__ import annotations
+
+from .plain import PLAIN, PlainField
+
+KINDS: dict[str, type[PlainField]] = {PLAIN: PlainField}
+"""By name. Where one cannot be used or paints another picture, the next is."""
