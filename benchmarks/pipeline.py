@@ -199,7 +199,7 @@ def measure_memory(engine_dir: Path, minutes: float, size: int) -> MemoryRun:
         began, resident, peak = time.perf_counter(), [], 0.0
         run = subprocess.Popen(command, stderr=subprocess.PIPE)
         while run.poll() is None:
-            now, most = _resident(run.pid)
+            now, most = resident(run.pid)
             if now:
                 resident.append(now)
                 peak = max(peak, most)
@@ -210,7 +210,7 @@ def measure_memory(engine_dir: Path, minutes: float, size: int) -> MemoryRun:
     return MemoryRun(minutes, size, time.perf_counter() - began, resident, peak)
 
 
-def _resident(process: int) -> tuple[float, float]:
+def resident(process: int) -> tuple[float, float]:
     """Resident memory now and at its peak, 10⁶ bytes; zeros once the process is gone."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()

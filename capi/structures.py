@@ -1,9 +1,11 @@
-"""The structures of ``include/emogene.h`` and ``cpp/table.h`` that the bridge reads and writes."""
+"""The structures of ``include/emogene.h`` and ``cpp/table.h`` that Python reads and writes."""
 
 from __future__ import annotations
 
 import ctypes
 from typing import Any
+
+from ..contract.units import SAMPLES_PER_FRAME
 
 I32, I64, U32, U64 = ctypes.c_int32, ctypes.c_int64, ctypes.c_uint32, ctypes.c_uint64
 F32, F64, TEXT, POINTER = ctypes.c_float, ctypes.c_double, ctypes.c_char_p, ctypes.c_void_p
@@ -57,6 +59,22 @@ class Stats(ctypes.Structure):
         ("render_seconds", F64),
         ("dropped_seconds", F64),
         ("interrupts", I64),
+    )
+
+
+class FrameInfo(ctypes.Structure):
+    """``emogene_frame_info``."""
+
+    _fields_ = (
+        ("struct_size", U32),
+        ("size", I32),
+        ("index", I64),
+        ("time", F64),
+        ("idle", I32),
+        ("emotion", I32),
+        ("speech_seconds", F64),
+        ("render_seconds", F64),
+        ("audio", F32 * SAMPLES_PER_FRAME),
     )
 
 

@@ -72,6 +72,10 @@ class Unavailable(EmoGeneError):
     """This machine or installation lacks something."""
 
 
+class TooManySessions(Unavailable):
+    """An avatar has as many sessions as it may, or can, serve."""
+
+
 class MissingExtra(Unavailable):
     """An optional dependency is not installed; the remedy is the `pip install` that brings it."""
 

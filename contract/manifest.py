@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .camera import Intrinsics
@@ -119,10 +120,17 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """Canonical JSON with the digest."""
-        plain = to_plain(self)
+        return canonical(self._plain() | {"digest": self.digest})
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over all its fields: with the hashes of the files, over the whole directory."""
+        return _digest(self._plain())
+
+    def _plain(self) -> dict[str, Any]:
+        plain: dict[str, Any] = to_plain(self)
         del plain["ignored"]
-        plain["digest"] = _digest(plain)
-        return canonical(plain)
+        return plain
 
     @staticmethod
     def from_bytes(data: bytes, where: str = MANIFEST_FILE) -> Manifest:

@@ -11,14 +11,17 @@ from typing import TypeVar
 
 from ..contract import stages
 from ..contract.data import Frame
-from ..contract.emotions import NEUTRAL
+from ..contract.emotions import NEUTRAL, checked_intensity
 from ..contract.errors import BadOption, SessionMisuse
 from ..contract.manifest import Manifest
 from ..contract.units import SAMPLE_RATE
 from ..contract.weights import BACKGROUND, POSES
 from ..kernels.threads import ThreadPool
+from .admission import Admission, MaxSessions, checked_limit
 from .audio.load import AudioSource, as_chunks
 from .backends.choice import AUTO, Choice
+from .emotion_cues import EmotionCues
+from .emotion_track import EmotionTrack
 from .loading import Loaded, load_engine_directory
 from .motion.pipeline import MotionPipeline
 from .noise import checked_seed
@@ -37,12 +40,17 @@ from .render.renderer import LayeredRenderer, Renderer
 from .render.rounds import AUTHORS, LEAST_LIGHT, PER_RAY, checked_marching
 from .render.torso import Torso, TorsoNetworks
 from .render.wavefront import HeadNetworks, WavefrontHead
+from .scheduler import Beats, FrameScheduler, LoadMeter
 from .session import Session, SessionParts
+from .session_options import SessionOptions
 from .speech.networks import SpeechNetworks
 from .speech.speed import HearingSpeed
 
 MAX_SIZE = 4096
 """Largest side of a picture, pixels."""
+
+MOST_SLOTS = 2
+"""Frames computed at once, at most: their kernels take turns, only what is around them overlaps."""
 
 KEPT = 4
 """Renderers an avatar keeps; a large one holds hundreds of megabytes. Sessions hold their own."""
@@ -60,6 +68,7 @@ def open(
     precisions: Mapping[str, str] | None = None,
     marching: str = PER_RAY,
     renderer: str = AUTO_RENDERER,
+    max_sessions: MaxSessions = None,
 ) -> Avatar:
     """Open an engine directory.
 
@@ -81,16 +90,20 @@ def open(
             networks in rounds, on any backend), or ``"auto"``: the GPU where there is one to use
             and the CPU was not asked for, else fused where the networks would run on the CPU
             anyway. `Avatar.renderer_choice` says which, and why.
+        max_sessions: sessions that may be open at once; ``"auto"`` refuses a live one that would
+            leave all of them less than 25 frames a second, going by the frames measured so far.
 
     Raises:
         BadEngineDirectory: it is missing, damaged, or does not fit this version.
-        BadOption: ``threads`` is less than 1, there is no such backend, renderer or instruction set
-            (``EMOGENE_CPU``), or a stage is not there in such a precision.
+        BadOption: ``threads`` or ``max_sessions`` is less than 1; there is no such backend,
+            renderer or instruction set (``EMOGENE_CPU``); or a stage is not there in such a
+            precision.
         KernelLibraryMissing: the compiled kernels are not there.
         Unavailable: ``strict``, and the backend does not work here; or this machine or this avatar
             is not one for the renderer or instruction set that was asked for.
     """
     checked_renderer(renderer)
+    checked_limit(max_sessions)
     if threads is not None and threads < 1:
         raise BadOption(
             "threads", expected="at least 1", found=str(threads), remedy="leave it out to use all"
@@ -102,7 +115,7 @@ def open(
     except BadOption:
         loaded.close()
         raise
-    return Avatar(loaded, count, renderer, marching, strict=strict)
+    return Avatar(loaded, count, renderer, marching, strict=strict, max_sessions=max_sessions)
 
 
 def available_threads() -> int:
@@ -126,6 +139,7 @@ class Avatar:
         marching: str = PER_RAY,
         *,
         strict: bool = False,
+        max_sessions: MaxSessions = None,
     ) -> None:
         self._loaded, self._threads, self._marching = loaded, threads, marching
         runners = loaded.runners
@@ -141,6 +155,10 @@ class Avatar:
             loaded.close()
             raise
         self._pool = ThreadPool(threads)
+        self._scheduler = FrameScheduler(min(MOST_SLOTS, max(1, threads // 2)))
+        self._beats = Beats()
+        self._meter = LoadMeter(self._scheduler.slots)
+        self._admission = Admission(max_sessions, self._meter)
         self._renderers: OrderedDict[tuple[int, Quality], Renderer] = OrderedDict()
         self._heads: OrderedDict[float, Head] = OrderedDict()
         self._lock = threading.Lock()
@@ -165,6 +183,11 @@ class Avatar:
     def threads(self) -> int:
         """Processor threads it may use."""
         return self._threads
+
+    @property
+    def sessions(self) -> int:
+        """Sessions open now."""
+        return self._admission.open
 
     @property
     def backends(self) -> dict[str, str]:
@@ -211,6 +234,7 @@ class Avatar:
             BadOption: one of them is out of range.
             SessionMisuse: the avatar is closed.
             Unavailable: this machine does not hear fast enough for the profile.
+            TooManySessions: it has as many sessions as it may.
         """
         profile = find_profile(profile)
         self._hearing.check(profile)
@@ -224,21 +248,27 @@ class Avatar:
             walk=PoseWalk(weights[POSES], track),
             idle_track=track,
             renderer=renderer,
-            closed=lambda: self._closed,
+            scheduler=self._scheduler,
+            meter=self._meter,
+            beats=self._beats,
         )
-        return Session(
-            parts,
-            profile,
-            seed=seed,
+        options = SessionOptions(
+            avatar=manifest.digest,
             emotion=emotion,
-            intensity=intensity,
+            intensity=checked_intensity(intensity),
+            seed=seed,
+            profile=profile,
+            size=renderer.camera.size,
+            idle=idle,
+            quality=renderer.quality,
             sample_rate=sample_rate,
         )
+        return self._admission.admit(profile, renderer.camera.size, lambda: Session(parts, options))
 
     def render(
         self,
         source: AudioSource,
-        emotion: str = NEUTRAL,
+        emotion: str | EmotionTrack = NEUTRAL,
         intensity: float = 1.0,
         seed: int = 0,
         profile: str | Profile = OFFLINE,
@@ -252,6 +282,7 @@ class Avatar:
         Args:
             source: path of an audio file, the bytes of one, (n,) samples at 16 kHz, or an iterable
                 of such samples.
+            emotion: one for the whole, or several over time: a track, or ``"0:sad,2.5:happy@0.8"``.
 
         The other arguments are those of `session`.
 
@@ -260,15 +291,23 @@ class Avatar:
             BadOption: another argument is out of range.
             SessionMisuse: the audio is longer than the profile may hold.
         """
-        chunks = as_chunks(source)
+        chunks, track = as_chunks(source), EmotionTrack.of(emotion)
+        opening = track.opening
         session = self.session(
-            emotion, intensity, seed, profile, size=size, idle=idle, quality=quality
+            opening.emotion,
+            intensity if opening.intensity is None else opening.intensity,
+            seed,
+            profile,
+            size=size,
+            idle=idle,
+            quality=quality,
         )
 
         def frames() -> Iterator[Frame]:
             with session:
+                cues = EmotionCues(session, track, intensity)
                 for chunk in chunks:
-                    session.push(chunk)
+                    cues.push(chunk)
                     yield from session
                 session.flush()
                 yield from session
@@ -318,7 +357,9 @@ class Avatar:
             )
 
     def close(self) -> None:
-        """Free its networks and threads; twice is fine."""
+        """Free its networks and threads, once the frames that are being computed are done; sessions
+        that are still open then refuse to go on. Twice is fine."""
+        self._scheduler.close()
         with self._lock:
             self._closed = True
             self._renderers.clear()

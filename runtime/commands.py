@@ -87,8 +87,20 @@ def emogene_run(
         ),
     ] = None,
     emotion: Annotated[
-        str, typer.Option(help=f"One of {', '.join(EMOTIONS)}.", metavar="NAME")
-    ] = NEUTRAL,
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help=f"One of {', '.join(EMOTIONS)}; or several over time, each with its second: "
+            f"0:sad,2.5:happy@0.8 (default: {NEUTRAL}).",
+            metavar="NAME",
+        ),
+    ] = None,
+    emotion_track: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="A .json or .csv file of emotions over time: time, emotion, intensity, fade.",
+            metavar="FILE",
+        ),
+    ] = None,
     intensity: Annotated[
         float, typer.Option(help="Strength of the emotion, 0 to 1.5.", metavar="X")
     ] = 1.0,
@@ -102,6 +114,26 @@ def emogene_run(
             "folder).",
             metavar="PATH",
         ),
+    ] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Speak in real time: raw 16-bit mono samples on standard input (AUDIO is -), or "
+            "the microphone (no AUDIO); y4m on standard output unless -o says otherwise.",
+        ),
+    ] = False,
+    sample_rate: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Of the raw samples, with --live (default: 16000).", metavar="HZ"),
+    ] = None,
+    log: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="With --live: a folder for a log of the session.", metavar="DIR"),
+    ] = None,
+    replay: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Render the session in such a log once more.", metavar="DIR"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of all that is random.", metavar="N")] = 0,
     size: Annotated[
@@ -167,10 +199,15 @@ def emogene_run(
 
     run_command(
         RunOptions(
+            live=live,
+            sample_rate=sample_rate,
+            log=log,
+            replay=replay,
             audio=audio,
             sample=sample,
             engine_dir=engine_dir,
             emotion=emotion,
+            emotion_track=emotion_track,
             intensity=intensity,
             output=output,
             seed=seed,

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..contract.data import Float32
-from ..contract.emotions import checked_intensity, emotion_index
+from ..contract.emotions import NEUTRAL, checked_intensity
 from ..contract.errors import BadAudio, BadOption, Unavailable
-from ..contract.units import SAMPLE_RATE
+from ..contract.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from . import avatar as avatars
 from .audio.load import as_chunks
 from .avatar import Avatar
 from .backends.choice import Choice, checked_backend
-from .profiles import OFFLINE
+from .emotion_cues import EmotionCues
+from .emotion_track import EmotionTrack
+from .profiles import OFFLINE, Profile
 from .render.choice import RendererChoice
 from .run_statistics import RunStatistics
 from .session import Session
@@ -39,7 +41,8 @@ class RunOptions:
     audio: str | None
     sample: bool
     engine_dir: Path | None
-    emotion: str
+    emotion: str | None
+    emotion_track: Path | None
     intensity: float
     output: str | None
     seed: int
@@ -53,6 +56,10 @@ class RunOptions:
     marching: str
     strict: bool
     stats: bool
+    live: bool
+    sample_rate: int | None
+    log: Path | None
+    replay: Path | None
 
 
 def run_command(options: RunOptions) -> None:
@@ -61,17 +68,57 @@ def run_command(options: RunOptions) -> None:
     Raises:
         EmoGeneError: something handed in is at fault, or cannot be done here.
     """
+    _check_combination(options)
+    if options.live or options.replay is not None:
+        from .live import commands_live
+
+        act = commands_live.live_command if options.live else commands_live.replay_command
+        return act(options)
     statistics = RunStatistics()
     source, name = _source(options)
     output = options.output or f"{name}.mp4"
     _keep_input(source, output)
     # Cheap checks first, so that a typing error does not cost the loading of an avatar.
-    emotion_index(options.emotion)
+    track = track_of(options)
     checked_intensity(options.intensity)
     checked_backend(options.backend)
     with _warnings_said(), _without_library_chatter():
         chunks = list(_within_the_limit(as_chunks(source), options.audio or "the sample"))
-    opened = avatars.open(
+    with opened_avatar(options) as avatar, begun_session(avatar, options, track) as session:
+        cues = EmotionCues(session, track, options.intensity)
+        for chunk in chunks:
+            cues.push(chunk)
+        _report_unreached(cues)
+        session.flush()
+        _write(session, output, statistics)
+        _report(avatar, session, output, statistics, options, track)
+
+
+def _check_combination(options: RunOptions) -> None:
+    for name, value in (("--log", options.log), ("--sample-rate", options.sample_rate)):
+        if value is not None and not options.live:
+            raise BadOption(name, expected="--live beside it", found="none", remedy="add --live")
+    if options.replay is None:
+        return
+    for name, given in (
+        ("--live", options.live),
+        ("--sample", options.sample),
+        (str(options.audio), options.audio is not None),
+        ("--emotion", options.emotion is not None),
+        ("--emotion-track", options.emotion_track is not None),
+    ):
+        if given:
+            raise BadOption(
+                "--replay",
+                expected="a log that says all, and no other speech or emotion",
+                found=name,
+                remedy="leave one out",
+            )
+
+
+def opened_avatar(options: RunOptions) -> Avatar:
+    """The avatar that was asked for; what runs it instead of what was wished is said."""
+    avatar = avatars.open(
         options.engine_dir,
         threads=options.threads,
         backend=options.backend,
@@ -80,24 +127,28 @@ def run_command(options: RunOptions) -> None:
         marching=options.marching,
         renderer=options.renderer,
     )
-    with opened as avatar:
-        _report_backend(avatar.choice)
-        _report_renderer(avatar.renderer_choice)
-        session = avatar.session(
-            options.emotion,
-            options.intensity,
-            options.seed,
-            size=options.size,
-            idle=options.idle,
-            quality=options.quality,
-        )
-        with session:
-            _report_fallbacks(session, options.strict)
-            for chunk in chunks:
-                session.push(chunk)
-            session.flush()
-            _write(session, output, statistics)
-            _report(avatar, session, output, statistics, options)
+    _report_backend(avatar.choice)
+    _report_renderer(avatar.renderer_choice)
+    return avatar
+
+
+def begun_session(
+    avatar: Avatar, options: RunOptions, track: EmotionTrack, profile: Profile = OFFLINE
+) -> Session:
+    """A session as it was asked for, wearing what the track opens with."""
+    opening = track.opening
+    session = avatar.session(
+        opening.emotion,
+        options.intensity if opening.intensity is None else opening.intensity,
+        options.seed,
+        profile,
+        size=options.size,
+        idle=options.idle,
+        quality=options.quality,
+        sample_rate=SAMPLE_RATE if options.sample_rate is None else options.sample_rate,
+    )
+    _report_fallbacks(session, options.strict)
+    return session
 
 
 def _source(options: RunOptions) -> tuple[str | bytes, str]:
@@ -118,6 +169,20 @@ def _source(options: RunOptions) -> tuple[str | bytes, str]:
     if options.audio == STANDARD:
         return sys.stdin.buffer.read(), "stdin"
     return options.audio, Path(options.audio).stem or "speech"
+
+
+def track_of(options: RunOptions) -> EmotionTrack:
+    """What is worn when."""
+    if options.emotion_track is None:
+        return EmotionTrack.of(NEUTRAL if options.emotion is None else options.emotion)
+    if options.emotion is not None:
+        raise BadOption(
+            "--emotion-track",
+            expected="no --emotion beside it",
+            found=options.emotion,
+            remedy="leave one out",
+        )
+    return EmotionTrack.load(options.emotion_track)
 
 
 def _precisions(words: tuple[str, ...]) -> dict[str, str]:
@@ -185,7 +250,7 @@ def _warnings_said() -> Iterator[None]:
     finally:
         log.removeHandler(collector)
         for message in collector.messages:
-            _say(f"warning: {message}")
+            say(f"warning: {message}")
 
 
 @contextmanager
@@ -204,12 +269,13 @@ def _without_library_chatter() -> Iterator[None]:
 
 def _report_backend(choice: Choice) -> None:
     if lost := choice.fallback:
-        _say(f"note: {choice.used} instead of {lost.backend}: {lost.reason} — {lost.remedy}")
+        say(f"note: {choice.used} instead of {lost.backend}: {lost.reason} — {lost.remedy}")
 
 
 def _report_renderer(choice: RendererChoice) -> None:
     if choice.fallback:
-        _say(f"note: rendering on the CPU: {choice.fallback} — {choice.remedy}")
+        what = f"note: rendering with {choice.used}: {choice.fallback}"
+        say(f"{what} — {choice.remedy}" if choice.remedy else what)
 
 
 def _report_fallbacks(session: Session, strict: bool) -> None:
@@ -222,7 +288,13 @@ def _report_fallbacks(session: Session, strict: bool) -> None:
             found="none",
             remedy="leave out --strict to let silence walk the filmed poses",
         )
-    _say("note: the avatar's poses never stand still; in silence the head moves as in speech")
+    say("note: the avatar's poses never stand still; in silence the head moves as in speech")
+
+
+def _report_unreached(cues: EmotionCues) -> None:
+    if waiting := cues.waiting:
+        changes = f"{len(waiting)} change{'s' if len(waiting) > 1 else ''} of emotion"
+        say(f"note: {changes}, from {waiting[0].time:g} s on, after the end of the audio")
 
 
 def _write(session: Session, output: str, statistics: RunStatistics) -> None:
@@ -252,20 +324,34 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
 
 
 def _report(
-    avatar: Avatar, session: Session, output: str, statistics: RunStatistics, options: RunOptions
+    avatar: Avatar,
+    session: Session,
+    output: str,
+    statistics: RunStatistics,
+    options: RunOptions,
+    track: EmotionTrack,
 ) -> None:
     plain = statistics.to_plain(avatar, session)
-    size = plain["size"]
-    _say(
-        f"wrote {'standard output' if output == STANDARD else output}: "
-        f"{plain['frames']} frames, {plain['seconds_of_video']:.2f} s, {size}×{size}, "
-        f"{options.emotion}"
-    )
+    say_written(output, plain["frames"], session.size, track.emotions)
     if options.stats:
-        # The video may be what stands on standard output.
-        stream = sys.stderr if output == STANDARD else sys.stdout
-        print(json.dumps(plain | {"output": output}, indent=2), file=stream)
+        print_statistics(plain, output)
 
 
-def _say(text: str) -> None:
+def say_written(output: str, frames: int, size: int, emotions: tuple[str, ...]) -> None:
+    """Say what was written."""
+    say(
+        f"wrote {'standard output' if output == STANDARD else output}: {frames} frames, "
+        f"{frames / FRAMES_PER_SECOND:.2f} s, {size}×{size}, {', '.join(emotions)}"
+    )
+
+
+def print_statistics(plain: dict[str, Any], output: str) -> None:
+    """Print statistics as JSON."""
+    # The video may be what stands on standard output.
+    stream = sys.stderr if output == STANDARD else sys.stdout
+    print(json.dumps(plain | {"output": output}, indent=2), file=stream)
+
+
+def say(text: str) -> None:
+    """Tell the user something."""
     print(text, file=sys.stderr)

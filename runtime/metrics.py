@@ -16,6 +16,7 @@ class SessionMetrics:
         first_frame_seconds: from the first push to the first frame's end; None before it.
         speech_seconds: spent on hearing and motion, all frames together.
         render_seconds: spent on pictures, all frames together.
+        waited_seconds: spent on waiting for other sessions' frames, all frames together.
         interrupts: how many there were.
         dropped_seconds: of sound that interrupts dropped.
     """
@@ -26,5 +27,6 @@ class SessionMetrics:
     first_frame_seconds: float | None = None
     speech_seconds: float = 0.0
     render_seconds: float = 0.0
+    waited_seconds: float = 0.0
     interrupts: int = 0
     dropped_seconds: float = 0.0

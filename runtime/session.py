@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
 
-from ..contract.data import Float32, Frame
+from ..contract.data import Condition, Float32, Frame, Pose
 from ..contract.errors import SessionMisuse
-from ..contract.units import SAMPLE_RATE, SAMPLES_PER_FRAME
+from ..contract.units import FRAMES_PER_SECOND, SAMPLE_RATE, SAMPLES_PER_FRAME
 from .audio.intake import Intake, Pushed
 from .emotion_timeline import EmotionTimeline
 from .metrics import SessionMetrics
@@ -21,6 +22,8 @@ from .poses.idle import IdleTrack
 from .poses.walk import PoseWalk
 from .profiles import Profile
 from .render.renderer import Renderer
+from .scheduler import Beats, FrameScheduler, LoadMeter, avatar_closed
+from .session_options import SessionOptions
 from .speech.networks import SpeechNetworks, latents_of
 from .utterance import Performance, Utterance
 
@@ -35,7 +38,9 @@ class SessionParts:
         walk: where the head is.
         idle_track: what the walk follows in silence.
         renderer: what paints, at the session's size.
-        closed: whether the avatar was closed meanwhile.
+        scheduler: says when a frame may be computed, and whether the avatar was closed.
+        meter: hears how long live frames took.
+        beats: spreads those that are pulled on a clock.
     """
 
     speech: SpeechNetworks
@@ -43,7 +48,23 @@ class SessionParts:
     walk: PoseWalk
     idle_track: IdleTrack
     renderer: Renderer
-    closed: Callable[[], bool]
+    scheduler: FrameScheduler
+    meter: LoadMeter
+    beats: Beats
+
+
+WARM_UP = 8
+"""Frames of a session whose times say little of the ones that follow."""
+
+
+@dataclass(frozen=True)
+class _Shaped:
+    """What a frame will show, and the seconds it took to know."""
+
+    condition: Condition
+    pose: Pose
+    silent: bool
+    seconds: float
 
 
 class Session:
@@ -56,19 +77,13 @@ class Session:
     at once. Made by `Avatar.session`.
     """
 
-    def __init__(
-        self,
-        parts: SessionParts,
-        profile: Profile,
-        *,
-        seed: int,
-        emotion: str,
-        intensity: float,
-        sample_rate: int,
-    ) -> None:
-        self._parts, self._profile, self._seed = parts, profile, seed
-        self._emotions = EmotionTimeline(emotion, intensity, profile.emotion_fade)
-        self._rate, self._intake = sample_rate, Intake(sample_rate)
+    def __init__(self, parts: SessionParts, options: SessionOptions) -> None:
+        self._parts, self._options = parts, options
+        self._profile, self._rate = options.profile, options.sample_rate
+        self._emotions = EmotionTimeline(
+            options.emotion, options.intensity, self._profile.emotion_fade
+        )
+        self._intake = Intake(self._rate)
         self._filled = 0  # samples of the utterance that were not pushed by the caller
         self._utterances: deque[Utterance] = deque([Utterance(0, 0)])
         self._performance: Performance | None = None
@@ -77,6 +92,17 @@ class Session:
         self._metrics = SessionMetrics()
         self._began: float | None = None
         self._closed = False
+        self._busy = threading.RLock()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    @property
+    def options(self) -> SessionOptions:
+        """How it was opened."""
+        return self._options
 
     @property
     def profile(self) -> Profile:
@@ -125,6 +151,13 @@ class Session:
         """Its counters now."""
         held = sum(u.store.held for u in self._utterances)
         return replace(self._metrics, ready=self.ready, held_seconds=held / SAMPLE_RATE)
+
+    def begin_beat(self, now: float) -> float:
+        """The best moment from ``now`` on, in seconds, to begin to pull a frame every 40 ms.
+
+        Others on the same clock, if there are any, need their hops computed at other times.
+        """
+        return self._parts.beats.begin(self, now, self._profile.hop / FRAMES_PER_SECOND)
 
     def push(self, samples: Pushed) -> None:
         """Store more audio.
@@ -226,35 +259,41 @@ class Session:
         )
         return seconds
 
-    def pull(self) -> Frame | None:
+    def pull(self, deadline: float | None = None) -> Frame | None:
         """Compute the next frame; None if more must be pushed or flushed first.
+
+        Args:
+            deadline: when it is needed, `time.monotonic` seconds; among sessions of one avatar the
+                earliest goes first. None is 40 ms from now, and with a profile that waits for the
+                end of an utterance whenever there is time.
 
         Raises:
             SessionMisuse: the session is closed.
         """
-        self._check_open()
-        utterance = self._utterances[0]
-        place = self._next_frame - utterance.first_frame
-        if place >= self._computable(utterance):
-            return None
-        if self._performance is None:
-            self._performance = Performance(
-                utterance,
-                self._parts.speech,
-                self._parts.motion,
-                self._emotions,
-                self._profile,
-                self._seed,
-                self._carried,
-            )
-        frame = self._compute(self._performance, place)
-        self._next_frame += 1
-        self._emotions.forget(self._next_frame)
-        if utterance.ended and place + 1 == utterance.frames:
-            self._carry(place + 1)
-            self._utterances.popleft()
-            self._performance = None
-        return frame
+        with self._busy:
+            self._check_open()
+            utterance = self._utterances[0]
+            place = self._next_frame - utterance.first_frame
+            if place >= self._computable(utterance):
+                return None
+            if self._performance is None:
+                self._performance = Performance(
+                    utterance,
+                    self._parts.speech,
+                    self._parts.motion,
+                    self._emotions,
+                    self._profile,
+                    self._options.seed,
+                    self._carried,
+                )
+            frame = self._compute(self._performance, place, deadline)
+            self._next_frame += 1
+            self._emotions.forget(self._next_frame)
+            if utterance.ended and place + 1 == utterance.frames:
+                self._carry(place + 1)
+                self._utterances.popleft()
+                self._performance = None
+            return frame
 
     def __iter__(self) -> Iterator[Frame]:
         """Pull until there is nothing to pull."""
@@ -262,10 +301,13 @@ class Session:
             yield frame
 
     def close(self) -> None:
-        """Drop what was not pulled; twice is fine."""
-        self._closed = True
-        self._utterances = deque([Utterance(self._next_frame, 0)])
-        self._performance, self._carried = None, None
+        """Drop what was not pulled; twice is fine. From another thread it waits for the frame that
+        is being computed."""
+        with self._busy:
+            self._closed = True
+            self._parts.beats.end(self)
+            self._utterances = deque([Utterance(self._next_frame, 0)])
+            self._performance, self._carried = None, None
 
     def __enter__(self) -> Session:
         return self
@@ -286,26 +328,45 @@ class Session:
         if self._performance is not None and shown:
             self._carried = self._performance.neutral(shown - 1)
 
-    def _compute(self, performance: Performance, place: int) -> Frame:
+    def _compute(self, performance: Performance, place: int, deadline: float | None) -> Frame:
+        scheduler = self._parts.scheduler
+        if self._profile.delay is not None:
+            if deadline is None:
+                deadline = time.monotonic() + 1 / FRAMES_PER_SECOND
+            with scheduler.turn(deadline) as waited:
+                shaped = self._shape(performance, place)
+                frame = self._paint(performance, place, shaped, waited)
+            if self._metrics.frames > WARM_UP:
+                self._parts.meter.add(self.size, frame.speech_seconds + frame.render_seconds)
+            return frame
+        with scheduler.aside():  # whole utterances take seconds, and may not stand in the way
+            shaped = self._shape(performance, place)
+        with scheduler.turn(deadline) as waited:
+            return self._paint(performance, place, shaped, waited)
+
+    def _shape(self, performance: Performance, place: int) -> _Shaped:
         began = time.perf_counter()
         condition, silent = performance.condition(place), performance.silent(place)
         pose = self._parts.walk.step(self._next_frame, silent)
-        shaped = time.perf_counter()
-        picture = self._parts.renderer.render(condition, pose.matrix)
+        return _Shaped(condition, pose, silent, time.perf_counter() - began)
+
+    def _paint(self, performance: Performance, place: int, shaped: _Shaped, waited: float) -> Frame:
+        began = time.perf_counter()
+        picture = self._parts.renderer.render(shaped.condition, shaped.pose.matrix)
         rendered = time.perf_counter()
-        self._count(shaped - began, rendered - shaped, rendered)
+        self._count(shaped.seconds, rendered - began, waited, rendered)
         return Frame(
             image=picture.image,
             index=self._next_frame,
             audio=performance.audio(place),
-            idle=silent,
+            idle=shaped.silent,
             emotion=self._emotions.emotion(self._next_frame),
-            speech_seconds=shaped - began,
-            render_seconds=rendered - shaped,
+            speech_seconds=shaped.seconds,
+            render_seconds=rendered - began,
             samples_per_ray=picture.samples_per_ray,
         )
 
-    def _count(self, speech: float, render: float, now: float) -> None:
+    def _count(self, speech: float, render: float, waited: float, now: float) -> None:
         so_far, first = self._metrics, self._metrics.first_frame_seconds
         if first is None and self._began is not None:
             first = now - self._began
@@ -315,6 +376,7 @@ class Session:
             first_frame_seconds=first,
             speech_seconds=so_far.speech_seconds + speech,
             render_seconds=so_far.render_seconds + render,
+            waited_seconds=so_far.waited_seconds + waited,
         )
 
     def _check_open(self) -> None:
@@ -325,10 +387,5 @@ class Session:
                 found="a closed one",
                 remedy="begin another with Avatar.session",
             )
-        if self._parts.closed():
-            raise SessionMisuse(
-                "session",
-                expected="its avatar open",
-                found="the avatar closed",
-                remedy="close sessions before their avatar",
-            )
+        if self._parts.scheduler.closed:
+            raise avatar_closed()

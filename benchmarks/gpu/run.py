@@ -20,8 +20,8 @@ from emogene.contract.errors import EmoGeneError, KernelLibraryMissing
 from emogene.kernels import native
 from emogene.kernels.fused import FusedField
 from emogene.kernels.gpu import nvrtc
+from emogene.kernels.gpu.kinds import KINDS
 from emogene.kernels.gpu.opening import open_gpu
-from emogene.kernels.gpu.plain import PlainField
 from emogene.kernels.gpu.protocol import Gpu
 from emogene.kernels.reference.fused import FusedField as ReferenceField
 from emogene.runtime.backends.driver import find_driver
@@ -34,7 +34,7 @@ from .peaks import GpuPeaks, measure_peaks
 from .report import tables
 from .scenes import SCENES, GpuScene, make_scene
 
-RENDERERS = {"plain": PlainField}
+RENDERERS = KINDS
 """What is proved and measured, by name."""
 
 LEAST_PSNR = 50.0

@@ -6,18 +6,7 @@ using namespace emogene;
 // The displacement of one node of the grid, (Z, Y, X, 3). One thread a node.
 extern "C" __global__ void bake_nodes(PlainModel model, const PlainFrame* frame) {
     const int node = blockIdx.x * blockDim.x + threadIdx.x;
-    if (node >= kNodes) return;
-    const NodeGrid g = node_grid();
-    const Vec3 x = node_position(g, node % g.nodes[0], node / g.nodes[0] % g.nodes[1],
-                                 node / (g.nodes[0] * g.nodes[1]));
-    float weights = 0.0f, moved[3] = {0.0f, 0.0f, 0.0f};
-    for (int l = 0; l < kLandmarks; ++l) {
-        const float* landmark = frame->landmarks + 3 * l;
-        const float pull = landmark_pull(x, landmark, model.falloff[l]);
-        weights += pull;
-        for (int c = 0; c < 3; ++c) moved[c] += pull * (landmark[c] - model.rest[3 * l + c]);
-    }
-    for (int c = 0; c < 3; ++c) model.nodes[3 * node + c] = moved[c] / (weights + kRegulariser);
+    if (node < kNodes) bake_node(model, *frame, node);
 }
 
 // Blocks of 8 x 8 pixels: neighbours meet the same cells and end after about as many samples.

@@ -56,6 +56,21 @@ struct PlainPicture {
     unsigned long long* counts; // samples, and rays that took one
 };
 
+// The displacement of one node of the grid, (Z, Y, X, 3).
+EMOGENE_HD void bake_node(const PlainModel& model, const PlainFrame& frame, int node) {
+    const NodeGrid g = node_grid();
+    const Vec3 x = node_position(g, node % g.nodes[0], node / g.nodes[0] % g.nodes[1],
+                                 node / (g.nodes[0] * g.nodes[1]));
+    float weights = 0.0f, moved[3] = {0.0f, 0.0f, 0.0f};
+    for (int l = 0; l < kLandmarks; ++l) {
+        const float* landmark = frame.landmarks + 3 * l;
+        const float pull = landmark_pull(x, landmark, model.falloff[l]);
+        weights += pull;
+        for (int c = 0; c < 3; ++c) moved[c] += pull * (landmark[c] - model.rest[3 * l + c]);
+    }
+    for (int c = 0; c < 3; ++c) model.nodes[3 * node + c] = moved[c] / (weights + kRegulariser);
+}
+
 EMOGENE_HD float add_product(float a, float b, float sum) {
 #if defined(__CUDACC__)
     return __fmaf_rn(a, b, sum);

@@ -28,7 +28,7 @@ from ..threads import ThreadPool
 from .arrays import DeviceArray, allocate
 from .cubin_cache import CubinCache
 from .programs import Program, Shipped, obtain
-from .protocol import Gpu, Triple
+from .protocol import Gpu
 from .sources import read_unit
 from .specification import all_networks, layout, specification, unsupported
 
@@ -104,25 +104,25 @@ class PlainField:
         if problems := unsupported(field, torso):
             raise BadOption("GPU renderer", expected="a field it takes", found=problems[0])
         self.gpu, self._field, self._torso = gpu, field, torso
-        code = obtain(
-            plain_program(field, torso), gpu.facts.architecture, shipped, cache or CubinCache()
-        )
-        self.origin = code.origin
+        program = self._program()
+        code = obtain(program, gpu.facts.architecture, shipped, cache or CubinCache())
+        self._kind, self.origin = program.name, code.origin
         self._frame_type = frame_type(field, torso)
         self._module = gpu.load(code.image)
         self._bake = gpu.function(self._module, "bake_nodes")
-        self._paint = gpu.function(self._module, "paint_pixels")
+        self._find_kernels()
         self._stream = gpu.create_stream()
         self._lock = threading.Lock()
-        self._pictures: OrderedDict[tuple[int, bool, bool], _FramePlan] = OrderedDict()
+        self._pictures: OrderedDict[tuple[int, bool, bool], FramePlan] = OrderedDict()
         self._held = _upload_model(gpu, self._stream, field, weights, torso)
         self._model = _Model(*(array.address for array in self._held))
+        self._held += self._upload_more(weights)
         self._closed = False
 
     @property
     def name(self) -> str:
         """What statistics call it."""
-        return f"gpu ({PLAIN}, {self.gpu.facts.architecture})"
+        return f"gpu ({self._kind}, {self.gpu.facts.architecture})"
 
     def render(
         self,
@@ -175,7 +175,7 @@ class PlainField:
         background: UInt8,
         transmittance: float,
         torso_transmittance: float = 0.0,
-    ) -> _FramePlan:
+    ) -> FramePlan:
         """A frame whose inputs lie on the GPU: its ``launch`` is what a frame costs there."""
         with self._lock:
             plan = self._plan(inputs.camera.size, True, False)
@@ -198,7 +198,29 @@ class PlainField:
             self.gpu.unload(self._module)
             self.gpu.destroy_stream(self._stream)
 
-    def _plan(self, size: int, with_image: bool, keep_head: bool) -> _FramePlan:
+    def _program(self) -> Program:
+        """What is compiled."""
+        return plain_program(self._field, self._torso)
+
+    def _find_kernels(self) -> None:
+        """Get ready what `_paint_frame` launches."""
+        self._paint = self.gpu.function(self._module, "paint_pixels")
+
+    def _upload_more(self, weights: Mapping[str, NDArray[Any]]) -> list[DeviceArray]:
+        """Memory that stays from frame to frame, beside the model."""
+        return []
+
+    def _scratch(self, size: int) -> int:
+        """Bytes that a picture of this size needs beside its own."""
+        return 0
+
+    def _paint_frame(self, plan: FramePlan, stream: int) -> None:
+        """Enqueue what turns baked displacements into a picture."""
+        tiles = -(-plan.size // _TILE)
+        arguments = (self._model, _P(plan.frame.address), plan.structure)
+        self.gpu.launch(self._paint, (tiles, tiles, 1), (_TILE, _TILE, 1), arguments, 0, stream)
+
+    def _plan(self, size: int, with_image: bool, keep_head: bool) -> FramePlan:
         if self._closed:
             raise SessionMisuse("GPU renderer", expected="an open one", found="a closed one")
         key = (size, with_image, keep_head or not with_image)
@@ -206,15 +228,15 @@ class PlainField:
             while len(self._pictures) >= KEPT:
                 self.gpu.synchronise(self._stream)
                 self._pictures.popitem(last=False)[1].close()
-            self._pictures[key] = _FramePlan(
-                self.gpu, self._stream, self._frame_type, key, self._launches
+            self._pictures[key] = FramePlan(
+                self.gpu, self._stream, self._frame_type, key, self._scratch(size), self._launches
             )
         self._pictures.move_to_end(key)
         return self._pictures[key]
 
     def _start(
         self,
-        plan: _FramePlan,
+        plan: FramePlan,
         inputs: FrameInputs,
         transmittance: float,
         torso_transmittance: float,
@@ -245,7 +267,7 @@ class PlainField:
             frame["biases"][places[network.name] : places[network.name] + width] = bias
         return frame
 
-    def _launches(self, plan: _FramePlan, stream: int) -> None:
+    def _launches(self, plan: FramePlan, stream: int) -> None:
         gpu, frame = self.gpu, _P(plan.frame.address)
         if self._field.displacement is not None:
             nodes = int(np.prod(self._field.displacement.resolution))
@@ -253,17 +275,15 @@ class PlainField:
             gpu.launch(
                 self._bake, (blocks, 1, 1), (_NODES_A_BLOCK, 1, 1), (self._model, frame), 0, stream
             )
-        tiles = -(-plan.size // _TILE)
-        block: Triple = (_TILE, _TILE, 1)
-        arguments = (self._model, frame, plan.structure)
-        gpu.launch(self._paint, (tiles, tiles, 1), block, arguments, 0, stream)
+        self._paint_frame(plan, stream)
 
 
-class _FramePlan:
+class FramePlan:
     """Memory of one size of picture, and its launches, recorded once where that is possible.
 
     Args:
         key: size, whether there is an image, whether the head is kept.
+        scratch: bytes of memory between kernels.
         launches: enqueues the kernels.
     """
 
@@ -273,6 +293,7 @@ class _FramePlan:
         stream: int,
         frame: np.dtype[Any],
         key: tuple[int, bool, bool],
+        scratch: int,
         launches: Any,
     ) -> None:
         self.size, with_image, with_head = key
@@ -280,7 +301,9 @@ class _FramePlan:
         self._gpu, self._launches, self._graph = gpu, launches, 0
         self._staged = np.zeros((), frame)
         self.frame = allocate(gpu, (frame.itemsize,), np.uint8, stream)
-        self.counts = allocate(gpu, (2,), np.uint64, stream)
+        # Samples, rays, and the pixels given out.
+        self.counts = allocate(gpu, (3,), np.uint64, stream)
+        self.scratch = allocate(gpu, (scratch,), np.uint8, stream) if scratch else None
         self.image = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
         self.background = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
         self.head = allocate(gpu, (size, size, 4), np.float32, stream) if with_head else None
@@ -341,7 +364,7 @@ class _FramePlan:
         self._gpu.synchronise(stream)
         image, head, counts = made
         assert counts is not None
-        return image, head, counts
+        return image, head, counts[:2]
 
     def close(self) -> None:
         """Free its memory."""
@@ -350,7 +373,14 @@ class _FramePlan:
             self._graph = 0
         for event in (self._done, self._uploaded):
             self._gpu.destroy_event(event)
-        for array in (self.frame, self.counts, self.image, self.background, self.head):
+        for array in (
+            self.frame,
+            self.counts,
+            self.scratch,
+            self.image,
+            self.background,
+            self.head,
+        ):
             if array is not None:
                 array.close()
 

@@ -76,7 +76,7 @@ def layout(field: FieldSpec, torso: TorsoSpec | None) -> Layout:
     tables, table_size = _places((table_name(g), g.entries * g.features) for g in grids)
     tensors = []
     for network in networks:
-        for i, (inputs, outputs) in enumerate(_layers(network)):
+        for i, (inputs, outputs) in enumerate(network_layers(network)):
             tensors.append((f"{network.name}.{i}.weight", inputs * outputs))
             if network.bias and i > 0:
                 tensors.append((f"{network.name}.{i}.bias", outputs))
@@ -97,11 +97,11 @@ def _constants(field: FieldSpec, torso: TorsoSpec | None) -> str:
     per_cell = np.float32(march.occupancy_resolution) / (high - low)
     nodes = field.displacement.resolution if field.displacement else (2, 2, 2)
     gaps = _floats(nodes) - np.float32(1)
-    side, channels = march.occupancy_resolution, _channels(field)
+    side = march.occupancy_resolution
     numbers = {
         "kLandmarks": LANDMARKS,
         "kBiases": places.bias_size,
-        "kChannels": channels,
+        "kChannels": channels(field),
         "kMaxSamples": march.max_samples,
         "kMaskSide": torso.mask_resolution if torso else 1,
         "kNodes": int(np.prod(nodes)),
@@ -142,11 +142,21 @@ def _constants(field: FieldSpec, torso: TorsoSpec | None) -> str:
 
 def _evaluation(field: FieldSpec, torso: TorsoSpec | None) -> str:
     places = layout(field, torso)
-    lines = ["// Generated for one avatar's fields.", "#pragma once", "namespace emogene {"]
+    lines = _displaced(field)
     for network in all_networks(field, torso):
         lines += _network(network, places)
-    lines += [*_displaced(field), *_sample(field), *_shade(field), *_torso(torso)]
-    return "\n".join([*lines, "}  // namespace emogene", ""])
+    return header([*lines, *evaluation(field, torso, "PlainModel")])
+
+
+def evaluation(field: FieldSpec, torso: TorsoSpec | None, model: str) -> list[str]:
+    """What feeds the networks, for a model of this C++ type, whose networks stand before."""
+    return [*_sample(field, model), *_shade(field, model), *_torso(torso, model)]
+
+
+def header(lines: list[str]) -> str:
+    """A generated header."""
+    start = ["// Generated for one avatar's fields.", "#pragma once", "namespace emogene {"]
+    return "\n".join([*start, *lines, "}  // namespace emogene", ""])
 
 
 def _grid(grid: GridSpec, first: int) -> list[str]:
@@ -175,10 +185,10 @@ def _grid(grid: GridSpec, first: int) -> list[str]:
 
 def _network(network: MlpSpec, places: Layout) -> list[str]:
     """A function that runs its layers."""
-    layers = list(_layers(network))
+    layers = list(network_layers(network))
     lines = [
-        f"EMOGENE_HD void {_function(network)}(const PlainModel& model, const PlainFrame& frame, "
-        "const float* in, float* out) {",
+        f"EMOGENE_HD void {network_function(network)}(const PlainModel& model, "
+        "const PlainFrame& frame, const float* in, float* out) {",
         f"    float a[{max(network.hidden)}], b[{max(network.hidden)}];",
         "    (void)b;",
     ]
@@ -219,16 +229,16 @@ def _read(grid: GridSpec, into: str, column: int, first: str = "") -> list[str]:
     return [f"    unit_coordinates(p, {moved}, u);", f"    {read}"]
 
 
-def _sample(field: FieldSpec) -> list[str]:
+def _sample(field: FieldSpec, model: str) -> list[str]:
     """Density and what is composited, at one position."""
     lines = [
-        "EMOGENE_HD float sample(const PlainModel& model, const PlainFrame& frame, Vec3 p, "
+        f"EMOGENE_HD float sample(const {model}& model, const PlainFrame& frame, Vec3 p, "
         "Vec3 moved, Vec3 direction, float distance, float* values) {",
         "    (void)moved, (void)direction, (void)distance;",
         f"    float features[{field.feature_width}], raw[{field.density.outputs}], u[3];",
     ]
     column = 0
-    ambient = _function(field.ambient) if field.ambient else ""
+    ambient = network_function(field.ambient) if field.ambient else ""
     for grid in field.grids:
         lines += _read(grid, "features", column, ambient)
         column += grid.width
@@ -239,7 +249,7 @@ def _sample(field: FieldSpec) -> list[str]:
         ]
     limit = _real(DENSITY_EXPONENT_LIMIT)
     lines += [
-        f"    {_function(field.density)}(model, frame, features, raw);",
+        f"    {network_function(field.density)}(model, frame, features, raw);",
         f"    const float exponent = raw[0] + {_real(field.density_shift)};",
         f"    const float sigma = exponential(smaller(larger(exponent, -{limit}), {limit}));",
     ]
@@ -255,16 +265,16 @@ def _sample(field: FieldSpec) -> list[str]:
             f"    float looks[{seen + geometry}];",
             f"    spherical_harmonics(direction, {field.directions}, looks);",
             f"    for (int i = 0; i < {geometry}; ++i) looks[{seen} + i] = raw[1 + i];",
-            f"    {_function(field.colour)}(model, frame, looks, values);",
+            f"    {network_function(field.colour)}(model, frame, looks, values);",
             "    for (int c = 0; c < 3; ++c) values[c] = sigmoid(values[c]);",
         ]
     return [*lines, "    return sigma;", "}"]
 
 
-def _shade(field: FieldSpec) -> list[str]:
+def _shade(field: FieldSpec, model: str) -> list[str]:
     """A ray's premultiplied colour, from what it gathered; head[3] is its opacity."""
     lines = [
-        "EMOGENE_HD void shade(const PlainModel& model, const PlainFrame& frame, Vec3 origin, "
+        f"EMOGENE_HD void shade(const {model}& model, const PlainFrame& frame, Vec3 origin, "
         "Vec3 direction, const float* channels, float* head) {"
     ]
     if field.colour_at == "sample":
@@ -297,16 +307,16 @@ def _shade(field: FieldSpec) -> list[str]:
         lines.append("    (void)origin;")
     return [
         *lines,
-        f"    {_function(field.colour)}(model, frame, looks, head);",
+        f"    {network_function(field.colour)}(model, frame, looks, head);",
         "    for (int c = 0; c < 3; ++c) head[c] = sigmoid(head[c]) * head[3];",
         "}",
     ]
 
 
-def _torso(torso: TorsoSpec | None) -> list[str]:
+def _torso(torso: TorsoSpec | None, model: str) -> list[str]:
     """Red, green, blue and alpha of a pixel of the torso."""
     lines = [
-        "EMOGENE_HD void torso_at(const PlainModel& model, const PlainFrame& frame, int row, "
+        f"EMOGENE_HD void torso_at(const {model}& model, const PlainFrame& frame, int row, "
         "int column, const float* head, float* rgba) {"
     ]
     if torso is None:
@@ -321,22 +331,24 @@ def _torso(torso: TorsoSpec | None) -> list[str]:
         "    const float x = ((float)column + 0.5f) * pixel - 1.0f;",
         "    const float y = ((float)row + 0.5f) * pixel - 1.0f;",
         f"    frequency_encode(x, y, {torso.octaves}, q);",
-        f"    {_function(torso.deform)}(model, frame, q, u);",
+        f"    {network_function(torso.deform)}(model, frame, q, u);",
         f"    u[0] = ((x + tanhf(u[0]) * {reach}) + 1.0f) * 0.5f;",
         f"    u[1] = ((y + tanhf(u[1]) * {reach}) + 1.0f) * 0.5f;",
         f"    encode<{_type(torso.grid.name)}>(model.tables, u, in);",
         f"    for (int c = 0; c < 4; ++c) q[{position} + c] = head[c];",
-        f"    {_function(torso.colour)}(model, frame, in, rgba);",
+        f"    {network_function(torso.colour)}(model, frame, in, rgba);",
         "    for (int c = 0; c < 4; ++c) rgba[c] = sigmoid(rgba[c]);",
         "}",
     ]
 
 
-def _channels(field: FieldSpec) -> int:
+def channels(field: FieldSpec) -> int:
+    """Numbers that are composited along a ray."""
     return field.geometry_width + 1 if field.colour_at == "ray" else 3
 
 
-def _layers(network: MlpSpec) -> Iterable[tuple[int, int]]:
+def network_layers(network: MlpSpec) -> Iterable[tuple[int, int]]:
+    """Inputs and outputs of each layer."""
     return zip(network.widths[:-1], network.widths[1:], strict=True)
 
 
@@ -353,7 +365,8 @@ def _type(name: str) -> str:
     return f"Grid_{name}"
 
 
-def _function(network: MlpSpec) -> str:
+def network_function(network: MlpSpec) -> str:
+    """Name of its C++ function."""
     return f"network_{network.name}"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...contract.errors import EmoGeneError, Unavailable
 from ...kernels.fused import FusedField
 from ...kernels.gpu.programs import Shipped
@@ -34,7 +36,16 @@ def prepare_field(
     manifest, weights = loaded.manifest, loaded.weights
     if chosen.used == GPU:
         try:
-            return chosen, open_field(manifest, weights, shipped, path.api)
+            field = open_field(manifest, weights, shipped, path.api)
+            if strict and field.lost:
+                field.close()
+                raise Unavailable(
+                    "rendering on the GPU",
+                    expected="its fastest kernels, as --strict wants no others",
+                    found=field.lost,
+                    remedy=f"leave out --strict to render with {field.name}",
+                )
+            return replace(chosen, fallback=field.lost), field
         except EmoGeneError as error:
             if asked == GPU:
                 raise

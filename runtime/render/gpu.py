@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 
 from ...contract.camera import Intrinsics
 from ...contract.data import Condition, Float32
-from ...contract.errors import Failure
+from ...contract.errors import EmoGeneError, Failure
 from ...contract.landmarks import LANDMARKS
 from ...contract.manifest import Manifest
 from ...contract.stages import bias_name
 from ...contract.weights import POSES, REST
-from ...kernels.fused import FrameInputs, FusedField
+from ...kernels.arrays import UInt8
+from ...kernels.fused import FrameInputs, FusedField, FusedImage
 from ...kernels.gpu.arrays import DeviceArray
+from ...kernels.gpu.kinds import KINDS
 from ...kernels.gpu.opening import open_gpu
 from ...kernels.gpu.plain import PlainField
 from ...kernels.gpu.programs import Shipped
 from ...kernels.gpu.protocol import Gpu
 from ...kernels.gpu.specification import all_networks
+from ...kernels.threads import ThreadPool
 from .fused import FusedRenderer
 
 TRIED_SIZE = 64
@@ -31,13 +34,44 @@ LEAST_PSNR = 50.0
 """Between the two, dB. They differ by rounding alone; a wrong kernel is far below."""
 
 
-class GpuField(PlainField):
-    """An avatar's fields on a GPU of their own opening; closing it lets go of the GPU."""
+class GpuField:
+    """An avatar's fields on a GPU that was opened for them; a `fused.FrameField`.
+
+    Attributes:
+        name: what statistics call it.
+        lost: why a faster kind of kernels is not used; empty if none is.
+    """
+
+    def __init__(self, gpu: Gpu, field: PlainField, lost: str = "") -> None:
+        self._gpu, self.field, self.lost = gpu, field, lost
+        self.name = field.name
+
+    def render(
+        self,
+        inputs: FrameInputs,
+        background: UInt8 | None = None,
+        *,
+        transmittance: float = 0.0,
+        torso_transmittance: float = 0.0,
+        coarse: bool = False,
+        keep_head: bool = False,
+        pool: ThreadPool | None = None,
+    ) -> FusedImage:
+        """A frame; see `kernels.fused.FusedField.render`."""
+        return self.field.render(
+            inputs,
+            background,
+            transmittance=transmittance,
+            torso_transmittance=torso_transmittance,
+            coarse=coarse,
+            keep_head=keep_head,
+            pool=pool,
+        )
 
     def close(self) -> None:
-        """Free everything; twice is fine."""
-        super().close()
-        self.gpu.close()
+        """Free everything and let go of the GPU; twice is fine."""
+        self.field.close()
+        self._gpu.close()
 
 
 class GpuRenderer(FusedRenderer):
@@ -54,7 +88,7 @@ class GpuRenderer(FusedRenderer):
         Args:
             stream: CUDA stream of the caller's, by its handle; None is the field's own.
         """
-        return self._field.enqueue(
+        return self._field.field.enqueue(
             self._inputs(condition, pose),
             self._behind,
             transmittance=self.quality.transmittance,
@@ -68,6 +102,8 @@ def open_field(
 ) -> GpuField:
     """An avatar's fields on the first GPU, after a picture by it equalled one by the CPU.
 
+    Of the kinds of kernels, the first that can be used and paints the right picture.
+
     Args:
         shipped: the directory's cubins.
         api: one of `kernels.gpu.opening.APIS`.
@@ -76,21 +112,39 @@ def open_field(
         Unavailable: no code for this GPU, no room on it.
         Failure: the driver refuses something, or the pictures differ.
     """
-    gpu: Gpu = open_gpu(api)
+    gpu, lost = open_gpu(api), list[str]()
     try:
-        made = GpuField(gpu, manifest.field, weights, manifest.torso, shipped=shipped)
+        for last, (kind, make) in enumerate(KINDS.items(), start=1):
+            try:
+                return GpuField(gpu, _made(gpu, make, manifest, weights, shipped), "; ".join(lost))
+            except EmoGeneError as error:
+                if last == len(KINDS):
+                    raise
+                lost.append(f"{kind} kernels: {error}")
+        raise AssertionError("there is a kind of kernels")
     except BaseException:
         gpu.close()
         raise
+
+
+def _made(
+    gpu: Gpu,
+    make: type[PlainField],
+    manifest: Manifest,
+    weights: Mapping[str, NDArray[Any]],
+    shipped: Shipped,
+) -> PlainField:
+    """Fields whose picture was tried."""
+    field = make(gpu, manifest.field, weights, manifest.torso, shipped=shipped)
     try:
-        _try(made, manifest, weights)
+        _try(field, manifest, weights)
     except BaseException:
-        made.close()
+        field.close()
         raise
-    return made
+    return field
 
 
-def _try(field: GpuField, manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> None:
+def _try(field: PlainField, manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> None:
     """Refuse (`Failure`) a GPU whose picture differs from the CPU's."""
     rng = np.random.default_rng(0)
     camera: Intrinsics = manifest.camera.scaled(TRIED_SIZE)

@@ -20,12 +20,22 @@ if TYPE_CHECKING:
     from .contract.emotions import EMOTIONS
     from .contract.errors import BadInput, EmoGeneError, Failure, Unavailable
     from .runtime.avatar import Avatar, open
+    from .runtime.emotion_track import EmotionPoint, EmotionTrack
+    from .runtime.live.driver import LiveDriver
+    from .runtime.live.options import LiveMetrics, LiveOptions
+    from .runtime.live.replay import replay
     from .runtime.session import Session
 
 _HOMES = {
     "Avatar": ".runtime.avatar",
     "open": ".runtime.avatar",
+    "EmotionPoint": ".runtime.emotion_track",
+    "EmotionTrack": ".runtime.emotion_track",
+    "LiveDriver": ".runtime.live.driver",
+    "LiveMetrics": ".runtime.live.options",
+    "LiveOptions": ".runtime.live.options",
     "Session": ".runtime.session",
+    "replay": ".runtime.live.replay",
     "Frame": ".contract.data",
     "EMOTIONS": ".contract.emotions",
     "EmoGeneError": ".contract.errors",
@@ -39,12 +49,18 @@ __all__ = [
     "Avatar",
     "BadInput",
     "EmoGeneError",
+    "EmotionPoint",
+    "EmotionTrack",
     "Failure",
     "Frame",
+    "LiveDriver",
+    "LiveMetrics",
+    "LiveOptions",
     "Session",
     "Unavailable",
     "__version__",
     "open",
+    "replay",
 ]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emogene.capi.bridge import BAD_INPUT, CLOSED, FAILURE, NO_FRAME, NO_MEMORY, OK, UNAVAILABLE
 from emogene.capi.config import installed
-from emogene.capi.structures import OpenOptions, SessionOptions, Stats
+from emogene.capi.structures import FrameInfo, OpenOptions, SessionOptions, Stats
 
 __all__ = [
     "BAD_INPUT",
@@ -51,22 +51,6 @@ class StartOptions(ctypes.Structure):
         ("reserved", ctypes.c_uint32),
         ("venv", ctypes.c_char_p),
         ("libpython", ctypes.c_char_p),
-    )
-
-
-class FrameInfo(ctypes.Structure):
-    """``emogene_frame_info``."""
-
-    _fields_ = (
-        ("struct_size", ctypes.c_uint32),
-        ("size", ctypes.c_int32),
-        ("index", ctypes.c_int64),
-        ("time", ctypes.c_double),
-        ("idle", ctypes.c_int32),
-        ("emotion", ctypes.c_int32),
-        ("speech_seconds", ctypes.c_double),
-        ("render_seconds", ctypes.c_double),
-        ("audio", ctypes.c_float * 640),
     )
 
 

@@ -57,14 +57,16 @@ MADE = {
 def folder(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoints: Path, tiny_engines: Path
 ) -> Path:
-    """``speech.wav``, ``speech.mp3``, ``checkpoints/``, ``e/``, what is imported and the programs
-    that are printed, as the documents assume."""
+    """``speech.wav``, ``.mp3`` and ``.raw``, ``track.csv``, ``checkpoints/``, ``e/``, what is
+    imported and the programs that are printed, as the documents assume."""
     import soundfile
 
     made = tmp_path_factory.mktemp("documents")
     speech = spoken("Hello.")
     soundfile.write(made / "speech.wav", speech, 16_000)
     soundfile.write(made / "speech.mp3", speech, 16_000)
+    soundfile.write(made / "speech.raw", speech, 16_000, "PCM_16", format="RAW")
+    (made / "track.csv").write_text(blocks("csv")[0][1])
     shutil.copytree(tiny_checkpoints, made / "checkpoints")
     shutil.copytree(tiny_engines, made / "e")
     (made / "benchmarks").symlink_to(ROOT / "benchmarks")

@@ -86,6 +86,23 @@ def test_another_renderer_and_quality(folder: Path) -> None:
     assert told["renderer_why"] == "asked for"
 
 
+def test_emotions_over_time(folder: Path) -> None:
+    run = ("speech.wav", "--engine-dir", "e", "--size", "16")
+    code, _, err = emogene_run(
+        folder, *run, "-o", "a.y4m", "--emotion", "0:sad,0.4:happy@0.8,9:fear"
+    )
+    assert code == 0 and err == (
+        "note: 1 change of emotion, from 9 s on, after the end of the audio\n"
+        "wrote a.y4m: 26 frames, 1.04 s, 16×16, sad, happy, fear\n"
+    )
+    (folder / "track.csv").write_text("time,emotion,intensity\n0,sad,\n0.4,happy,0.8\n")
+    code, _, err = emogene_run(folder, *run, "-o", "b.y4m", "--emotion-track", "track.csv")
+    assert code == 0 and err.endswith("sad, happy\n")
+    assert (folder / "a.y4m").read_bytes() == (folder / "b.y4m").read_bytes()
+    code, _, _ = emogene_run(folder, *run, "-o", "c.y4m", "--emotion", "sad")
+    assert code == 0 and (folder / "c.y4m").read_bytes() != (folder / "a.y4m").read_bytes()
+
+
 def test_pipes_and_folders(folder: Path) -> None:
     arguments = ("speech.wav", "--engine-dir", "e", "--size", "32")
     code, out, err = emogene_run(folder, *arguments, "-o", "-", "--stats", "json")
@@ -143,6 +160,7 @@ def write_bad_inputs(folder: Path) -> None:
     soundfile.write(folder / "nan.wav", broken, 16_000, subtype="FLOAT")
     (folder / "cut.mp3").write_bytes(b"\xff\xfb\x90\x00" + b"\x00" * 30)
     (folder / "old.mp4").write_bytes(b"what stood before")
+    (folder / "bad.csv").write_text("time,emotion\nsoon,happy\n")
     (folder / "blocked").write_text("a file where a folder should be")
 
 
@@ -159,6 +177,16 @@ def write_bad_inputs(folder: Path) -> None:
         (("speech.wav", "--sample"), "--sample: expected no AUDIO"),
         (("speech.wav", "--emotion", "hapy"), "did you mean 'happy'?"),
         (("speech.wav", "--emotion", "hapy"), "angry, contempt, disgust, fear, happy, neutral"),
+        (("speech.wav", "--emotion", "0:sad,1:hapy"), "emotion, entry 2: emotion: expected one of"),
+        (
+            ("speech.wav", "--emotion-track", "no.csv"),
+            "no.csv: expected an emotion track, found No",
+        ),
+        (("speech.wav", "--emotion-track", "bad.csv"), "bad.csv: line 2: time: expected a number"),
+        (
+            ("speech.wav", "--emotion-track", "bad.csv", "--emotion", "sad"),
+            "--emotion-track: expected no --emotion beside it, found sad",
+        ),
         (("speech.wav", "--intensity", "2"), "a number from 0 to 1.5"),
         (("speech.wav", "--intensity", "much"), "--intensity"),
         (("speech.wav", "--seed", "-1"), "seed: expected a whole number"),
@@ -197,7 +225,7 @@ def test_a_damaged_directory_is_one_clear_line(folder: Path, tmp_path: Path) -> 
 
 def test_interrupted(folder: Path) -> None:
     (folder / "out.mp4").write_bytes(b"what stood before")
-    soundfile.write(folder / "long.wav", np.tile(spoken(), 8), 16_000)
+    soundfile.write(folder / "long.wav", np.tile(spoken(), 40), 16_000)
     names = {p.name for p in folder.iterdir()}
     process = start(folder, "long.wav", "--engine-dir", "e", "-o", "out.mp4", "--size", "256")
     deadline = time.monotonic() + 60

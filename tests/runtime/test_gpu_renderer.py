@@ -15,7 +15,8 @@ import emogene
 from emogene.contract.engine_directory import read_manifest
 from emogene.contract.errors import Failure, Unavailable
 from emogene.kernels.gpu import nvrtc
-from emogene.kernels.gpu.plain import plain_program
+from emogene.kernels.gpu.plain import PlainField, plain_program
+from emogene.runtime.render import gpu
 from emogene.runtime.render.choice import choose_renderer
 from emogene.runtime.render.gpu import GpuRenderer
 from emogene.runtime.render.gpu_path import GpuPath
@@ -46,6 +47,8 @@ def machine(
 ) -> Machine:
     made = Machine()
     made.install(monkeypatch, tmp_path)
+    # The tensor cores' kernels take long on the host; they have tests of their own.
+    monkeypatch.setattr(gpu, "KINDS", {"plain": PlainField})
     monkeypatch.setenv("EMOGENE_CACHE", str(compiled / "cache"))
     manifest = read_manifest(directory)
     unit = plain_program(manifest.field, manifest.torso).unit
@@ -159,3 +162,26 @@ def test_choosing(directory: Path) -> None:
             choose("gpu", gpu=path)
     with pytest.raises(Unavailable, match="gpu renderer: expected an avatar it takes"):
         choose("gpu", gpu=WORKS, marching="authors")
+
+
+class Unfit(PlainField):
+    """A faster kind that this GPU cannot run."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        raise Unavailable("shared memory", expected="200 KiB a block", found="99 KiB")
+
+
+def test_a_faster_kind_that_does_not_fit(
+    machine: Machine, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "KINDS", {"swift": Unfit, "plain": PlainField})
+    with emogene.open(directory, threads=1) as avatar:
+        choice = avatar.renderer_choice
+        assert choice.used == "gpu"
+        assert choice.fallback == (
+            "swift kernels: shared memory: expected 200 KiB a block, found 99 KiB"
+        )
+        assert avatar.renderer(24).name == "gpu (plain, sm_86)"
+    with pytest.raises(Unavailable, match="its fastest kernels, as --strict wants no others"):
+        emogene.open(directory, threads=1, strict=True)
+    assert not machine.allocations

@@ -16,12 +16,18 @@ from emogene.kernels.gpu.sources import Unit
 
 from ...runtime.fake_cuda import Kernel, Triple
 
-LAUNCH = Path(__file__).with_name("host_launch.h")
+LAUNCH, WARPS = (Path(__file__).with_name(name) for name in ("host_launch.h", "host_warps.h"))
 FLAGS = ("-std=gnu++17", "-O1", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC", "-w")
 
 
-def host_kernels(unit: Unit, names: tuple[str, ...], folder: Path) -> Mapping[str, Kernel]:
-    """Every named kernel of a source, compiled into ``folder`` once for the same text."""
+def host_kernels(
+    unit: Unit, names: tuple[str, ...], folder: Path, launch: Path = LAUNCH
+) -> Mapping[str, Kernel]:
+    """Every named kernel of a source, compiled into ``folder`` once for the same text.
+
+    Args:
+        launch: `LAUNCH`, or `WARPS` for kernels whose threads work together.
+    """
     compiler = os.environ.get("CXX") or shutil.which("g++")
     if compiler is None:
         pytest.skip("there is no C++ compiler")
@@ -29,11 +35,12 @@ def host_kernels(unit: Unit, names: tuple[str, ...], folder: Path) -> Mapping[st
     library = where / "kernels.so"
     if not library.exists():
         launchers = "".join(f"LAUNCHABLE({name})\n" for name in names)
-        text = f'#include "host_launch.h"\n{unit.text}\n{launchers}'
+        text = f'#include "{launch.name}"\n{unit.text}\n{launchers}'
         for name, source in {**unit.headers, "unit.cpp": text}.items():
             (where / name).parent.mkdir(parents=True, exist_ok=True)
             (where / name).write_text(source)
-        (where / LAUNCH.name).write_text(LAUNCH.read_text())
+        for header in (LAUNCH, WARPS):
+            (where / header.name).write_text(header.read_text())
         command = [compiler, *FLAGS, f"-I{where}", str(where / "unit.cpp"), "-o", str(library)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -43,8 +50,8 @@ def host_kernels(unit: Unit, names: tuple[str, ...], folder: Path) -> Mapping[st
         function = loaded[f"launch_{name}"]
 
         def run(grid: Triple, block: Triple, shared: int, parameters: bytes) -> None:
-            assert shared == 0, "the host has no dynamic shared memory"
-            shape = (ctypes.c_uint * 6)(*grid, *block)
+            assert shared == 0 or launch == WARPS, "only the model of warps has shared memory"
+            shape = (ctypes.c_uint * 7)(*grid, *block, shared)
             function(shape, ctypes.c_char_p(parameters))
 
         return run

@@ -8,6 +8,8 @@ import pytest
 
 from emogene.contract.field import FieldSpec
 from emogene.kernels.gpu import nvrtc
+from emogene.kernels.gpu.fused import fused_program
+from emogene.kernels.gpu.fused_plan import fused_plan
 from emogene.kernels.gpu.wanted import wanted_programs
 from emogene.reference.authors import authors_head
 from emogene.reference.demo import demo_head, demo_torso
@@ -27,8 +29,8 @@ def published() -> FieldSpec:
     ("field", "most"),
     [
         # The most registers and bytes of stack of any kernel. A thread holds a sample's layers.
-        (demo_head().field, {"plain": (88, 512)}),
-        (published(), {"plain": (255, 1792)}),
+        (demo_head().field, {"plain": (88, 512), "fused": (128, 32)}),
+        (published(), {"plain": (255, 1792), "fused": (232, 32)}),
     ],
     ids=["realtime", "authors"],
 )
@@ -44,3 +46,31 @@ def test_registers_and_stack(
         registers, stack = most[program.name]
         assert max(k.registers for k in made.kernels) <= registers, found
         assert max(k.stack for k in made.kernels) <= stack, found
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("field", "most"),
+    [
+        # Registers, bytes of stack. The stack is that of the torso's sines and cosines.
+        (demo_head().field, {"gather_rays": (108, 0), "finish_pixels": (120, 32)}),
+        (published(), {"gather_rays": (228, 0), "finish_pixels": (80, 32)}),
+    ],
+    ids=["realtime", "authors"],
+)
+def test_the_tensor_core_kernels(
+    field: FieldSpec, most: dict[str, tuple[int, int]], architecture: str
+) -> None:
+    torso = demo_torso().torso
+    program = fused_program(field, torso, architecture)
+    made = nvrtc.compile_cubin(program.unit, architecture, program.options)
+    assert not program.spilling(made.kernels) and program.spills == 0
+    plan = fused_plan(field, torso, architecture)
+    threads = {"gather_rays": plan.gather.threads, "finish_pixels": plan.finish.threads}
+    for kernel in made.kernels:
+        if kernel.name == "bake_nodes":
+            continue
+        assert kernel.registers <= most[kernel.name][0], kernel
+        assert kernel.stack <= most[kernel.name][1], kernel
+        # A block must find its registers, given out by 8 a thread, among 64 Ki.
+        assert -(-kernel.registers // 8) * 8 * threads[kernel.name] <= 1 << 16

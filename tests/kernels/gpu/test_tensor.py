@@ -1,0 +1,240 @@
+"""The tensor-core renderer on the model of a GPU, its warps modelled on the host: pictures against
+the NumPy reference, the queue, and how shared memory is laid out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emogene.contract.errors import BadOption
+from emogene.contract.field import MlpSpec
+from emogene.kernels.gpu import fused_plan as plans
+from emogene.kernels.gpu import nvrtc
+from emogene.kernels.gpu.cubin_cache import CubinCache
+from emogene.kernels.gpu.fused import TensorField, fused_program, pack_fragments
+from emogene.kernels.gpu.opening import open_gpu
+from emogene.kernels.gpu.plain import frame_type
+from emogene.kernels.gpu.specification import layout
+from emogene.kernels.reference.fused import FusedField as ReferenceField
+from emogene.reference.authors import authors_head
+from emogene.reference.demo import demo_head, demo_torso
+
+from ...runtime.fake_cuda import Machine
+from .. import fused_scenes
+from ..fused_scenes import Scene
+from .host_kernels import WARPS, host_kernels
+
+pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
+
+KERNELS = ("bake_nodes", "gather_rays", "finish_pixels")
+KINDS = tuple(fused_scenes.fields())
+
+Opened = Callable[..., TensorField]
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("host-warps")
+
+
+@pytest.fixture
+def opened(compiled: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Opened]:
+    """Opens a scene on the model; everything must have been given back at the end."""
+    machine = Machine()
+    machine.install(monkeypatch, tmp_path)
+    gpu, made = open_gpu("cuda-python"), list[TensorField]()
+
+    def open_scene(scene: Scene, blocks: int | None = None) -> TensorField:
+        unit = fused_program(scene.field, scene.torso, gpu.facts.architecture).unit
+        machine.kernels.update(host_kernels(unit, KERNELS, compiled, WARPS))
+        cache = CubinCache(compiled / "cubins")
+        made.append(
+            TensorField(gpu, scene.field, scene.weights, scene.torso, cache=cache, blocks=blocks)
+        )
+        return made[-1]
+
+    yield open_scene
+    for field in made:
+        field.close()
+        field.close()
+    gpu.close()
+    assert not machine.allocations and not machine.graphs and not machine.streams
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    error = float(np.mean(np.square(a.astype(np.float64) - b)))
+    return 10 * np.log10(255**2 / error) if error else np.inf
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1e-2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_pictures_equal_the_reference(opened: Opened, kind: str, threshold: float) -> None:
+    scene = fused_scenes.scene(kind)
+    asked = {"transmittance": threshold, "torso_transmittance": threshold}
+    wanted = ReferenceField(scene.field, scene.weights, scene.torso).render(
+        scene.inputs, scene.background, keep_head=True, **asked
+    )
+    field = opened(scene)
+    found = field.render(scene.inputs, scene.background, keep_head=True, **asked)
+    assert found.head is not None and wanted.head is not None
+    assert found.image is not None and wanted.image is not None
+    # Halves in the networks; where a ray ends by the threshold may turn on them.
+    assert abs(found.samples - wanted.samples) <= (0 if threshold == 0 else 8)
+    assert psnr(found.image, wanted.image) >= 50
+    assert found.rays == wanted.rays > 500
+
+
+def test_the_picture_does_not_depend_on_the_number_of_blocks(opened: Opened) -> None:
+    scene = fused_scenes.scene("realtime")
+    whole = opened(scene).render(scene.inputs, scene.background, keep_head=True)
+    fewer = opened(scene, blocks=1).render(scene.inputs, scene.background, keep_head=True)
+    assert whole.head is not None and fewer.head is not None
+    assert whole.head.tobytes() == fewer.head.tobytes()
+    assert (whole.samples, whole.rays) == (fewer.samples, fewer.rays)
+
+
+@pytest.mark.parametrize("size", [1, 7, 33])
+def test_every_pixel_comes_out_of_the_queue_once(opened: Opened, size: int) -> None:
+    camera = dataclasses.replace(
+        fused_scenes.CAMERA, size=size, focal=2.4 * size, cx=size / 2, cy=size / 2
+    )
+    scene = fused_scenes.scene("realtime", camera=camera)
+    wanted = ReferenceField(scene.field, scene.weights, scene.torso).render(
+        scene.inputs, scene.background
+    )
+    found = opened(scene).render(scene.inputs, scene.background)
+    assert found.image is not None and wanted.image is not None
+    assert (found.samples, found.rays) == (wanted.samples, wanted.rays)
+    assert np.abs(found.image.astype(int) - wanted.image).max() <= 2
+
+
+def test_streamed_weights_give_the_same_bits(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = dataclasses.replace(fused_scenes.CAMERA, size=24, focal=57.6, cx=11.5, cy=12.5)
+    scene = fused_scenes.scene("authors", camera=small)
+    monkeypatch.setattr(plans, "MOST_WARPS", 2)
+    roomy = plans.fused_plan(scene.field, scene.torso, "sm_86")
+    assert not roomy.gather.streamed and not roomy.finish.streamed
+    resident = opened(scene).render(scene.inputs, scene.background, keep_head=True)
+    monkeypatch.setitem(plans.SHARED_KIB, 86, 36)
+    monkeypatch.setattr(plans, "SLICE_BYTES", 2048)
+    tight = plans.fused_plan(scene.field, scene.torso, "sm_86").gather
+    assert tight.streamed and tight.resident and tight.warps > 1
+    assert any(layer.words > tight.slice_words for layer in tight.streamed)
+    streamed = opened(scene, blocks=1).render(scene.inputs, scene.background, keep_head=True)
+    assert resident.head is not None and streamed.head is not None
+    assert resident.rays == streamed.rays > 50
+    assert resident.head.tobytes() == streamed.head.tobytes()
+
+
+@pytest.mark.parametrize(("kind", "network"), [("authors", "density"), ("authors", "ambient")])
+def test_a_network_equals_its_emulation(compiled: Path, kind: str, network: str) -> None:
+    scene = fused_scenes.scene(kind)
+    plan = plans.fused_plan(scene.field, scene.torso, "sm_86")
+    spec: MlpSpec = getattr(scene.field, network)
+    rng = np.random.default_rng(1)
+    inputs = rng.normal(0, 1, (32, spec.inputs)).astype(np.float32)
+    bias = scene.inputs.biases[f"{network}_bias"]
+    found = ask_network(compiled, scene, spec, inputs, bias)
+    layers = [x for x in plan.layers if x.network == spec]
+    terms, x = layers[0].terms, inputs
+    exact = inputs.astype(np.float64)
+    for i in range(len(layers)):
+        weight = scene.weights[f"{network}.{i}.weight"]
+        add = bias if i == 0 else 0.0
+        a, b = (plans.split_halves(v, terms).astype(np.float64) for v in (x, weight))
+        pairs = [(0, 0), (1, 0), (0, 1)][: 3 if terms == 2 else 1]
+        y = sum(a[s] @ b[t].T for s, t in pairs) + add
+        exact = exact @ weight.T.astype(np.float64) + add
+        if i < len(layers) - 1:
+            y, exact = np.maximum(y, 0), np.maximum(exact, 0)
+        x = y.astype(np.float32)
+    size = np.linalg.norm(exact)
+    # Sums of up to 96 products in float32; now and then a half falls to the other side.
+    assert np.linalg.norm(found - x) <= 2e-5 * size + 2e-4 * size * (terms == 1)
+    # What the number of halves is worth: 11 bits, or 22.
+    error = np.linalg.norm(found - exact) / size
+    assert error < (2e-6 if terms == 2 else 2e-3)
+    assert terms == 2 or error > 1e-5
+
+
+def ask_network(
+    folder: Path, scene: Scene, spec: MlpSpec, inputs: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
+    """The outputs that a warp gives for 32 inputs, by one launch of a kernel around the network."""
+    unit = fused_program(scene.field, scene.torso, "sm_86").unit
+    plan = plans.fused_plan(scene.field, scene.torso, "sm_86")
+    text = (
+        unit.text
+        + f"""
+extern "C" __global__ void ask(PlainModel model, const PlainFrame* frame, FusedMemory memory,
+                               const float* in, float* out) {{
+    const WarpModel warp = warp_model(model, memory.fragments, kGatherResident, kGatherSlice,
+                                      kGatherRow);
+    copy_words(warp.weights, memory.fragments + kGatherFirst, kGatherResident);
+    __syncthreads();
+    float x[{spec.inputs}], y[{spec.outputs}];
+    for (int i = 0; i < {spec.inputs}; ++i) x[i] = in[threadIdx.x * {spec.inputs} + i];
+    network_{spec.name}(warp, *frame, x, y);
+    for (int i = 0; i < {spec.outputs}; ++i) out[threadIdx.x * {spec.outputs} + i] = y[i];
+}}
+"""
+    )
+    kernels = host_kernels(dataclasses.replace(unit, text=text), ("ask",), folder, WARPS)
+    frame = np.zeros((), frame_type(scene.field, scene.torso))
+    at = layout(scene.field, scene.torso).biases[spec.name]
+    frame["biases"][at : at + bias.size] = bias
+    fragments = pack_fragments(plan, scene.weights)
+    out = np.full((32, spec.outputs), np.nan, np.float32)
+    no_model = [0] * 8
+    pointers = [frame.ctypes.data, fragments.ctypes.data, 0, inputs.ctypes.data, out.ctypes.data]
+    given = np.array([*no_model, *pointers], np.uint64).tobytes()
+    kernels["ask"]((1, 1, 1), (32, 1, 1), plan.gather.shared_bytes, given)
+    return out
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"])
+@pytest.mark.parametrize("published", [False, True])
+def test_shared_memory_fits_every_architecture(architecture: str, published: bool) -> None:
+    field = authors_head().field if published else demo_head().field
+    torso = demo_torso().torso
+    limit = {"80": 163, "90": 227, "100": 227}.get(architecture[3:], 99) << 10
+    plan = plans.fused_plan(field, torso, architecture)
+    for kernel, networks in (
+        (plan.gather, [n for n in field.networks if published or n != field.colour]),
+        (plan.finish, [*([] if published else [field.colour]), torso.deform, torso.colour]),
+    ):
+        assert kernel.shared_bytes <= limit and kernel.warps >= 4
+        assert sum(len(n.widths) - 1 for n in networks) == len(kernel.layers)
+        for layer in kernel.streamed:
+            assert kernel.slice_words >= layer.tile_words
+        rows = kernel.warps * 32 * kernel.row_words
+        words = sum(layer.words for layer in kernel.resident) + kernel.slice_words + rows
+        assert kernel.shared_bytes == 4 * words and kernel.row_words % 8 == 4
+    # The demo's networks stay; the authors' 204 KiB beside the samples fit nowhere.
+    assert bool(plan.gather.streamed) == published and not plan.finish.streamed
+
+
+def test_weights_lie_as_lanes_load_them() -> None:
+    network = MlpSpec("n", 3, (16,), 2)
+    layer = plans.TensorLayer(network, 0, 3, 16, 1, True)
+    weight = np.arange(48, dtype=np.float32).reshape(16, 3)
+    halves = plans.pack_layer(weight, layer).view(np.float16).reshape(2, 1, 1, 32, 2, 2)
+    assert layer.words * 2 == halves.size == 16 * 16
+    # Neuron 9 is in the second tile, row 1: its inputs 0 and 1 in lane 4, 2 and a zero in lane 5.
+    assert halves[1, 0, 0, 4, 0].tolist() == [27, 28]
+    assert halves[1, 0, 0, 5, 0].tolist() == [29, 0]
+    assert not halves[:, :, :, :, 1].any()
+    with pytest.raises(BadOption, match=r"n.0.weight: expected weights within ±65504"):
+        plans.pack_layer(weight * 1e4, layer)
+
+
+def test_networks_too_wide_for_shared_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plans.SHARED_KIB, 86, 4)
+    with pytest.raises(BadOption, match="whose samples fit 4 KiB"):
+        plans.fused_plan(demo_head().field, None, "sm_86")
