@@ -2,7 +2,7 @@
 
     python -m benchmarks.report benchmarks/results/xeon_2core.json docs/performance.md
     python -m benchmarks.report benchmarks/results/xeon_2core.json docs/pictures/performance.png
-    python -m benchmarks.report benchmarks/results/live_2core.json docs/live.md
+    python -m benchmarks.report benchmarks/results/live_xeon_2core.json docs/live.md
 
 rewrites the page's block between the two marks, or draws the picture, so that no number of a page
 is copied by hand.
