@@ -17,9 +17,10 @@ _MARKS: dict[str, str] = {WORKS: "✓", BROKEN: "✗", NOT_NEEDED: "–"}
 
 def print_diagnosis(found: Diagnosis, out: Console) -> None:
     """One line a finding, the remedy below it; engines that share a finding share a line."""
-    names = [c.name for c in found.checks] + [c.backend for c in found.candidates]
+    checks = [*found.checks, *([found.live] if found.live else [])]
+    names = [c.name for c in checks] + [c.backend for c in found.candidates]
     width = max(map(len, names))
-    for check in found.checks:
+    for check in checks:
         line(out, f"[{_MARKS[check.status]}] {check.name:<{width}}  {check.found}")
         _remedies(out, width, [check.remedy])
     for candidate in found.candidates:

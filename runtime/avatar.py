@@ -44,6 +44,7 @@ from .scheduler import Beats, FrameScheduler, LoadMeter
 from .session import Session, SessionParts
 from .session_options import SessionOptions
 from .speech.networks import SpeechNetworks
+from .speech.speed import HearingSpeed
 
 MAX_SIZE = 4096
 """Largest side of a picture, pixels."""
@@ -141,6 +142,11 @@ class Avatar:
         max_sessions: MaxSessions = None,
     ) -> None:
         self._loaded, self._threads, self._marching = loaded, threads, marching
+        runners = loaded.runners
+        self._speech = SpeechNetworks(
+            runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], loaded.manifest.latent_width
+        )
+        self._hearing = HearingSpeed(self._speech)
         try:
             self._renderer_choice, self._fused = prepare_field(
                 renderer, loaded, marching, strict=strict
@@ -227,17 +233,17 @@ class Avatar:
             BadAudio: no audio has that sample rate.
             BadOption: one of them is out of range.
             SessionMisuse: the avatar is closed.
+            Unavailable: this machine does not hear fast enough for the profile.
             TooManySessions: it has as many sessions as it may.
         """
         profile = find_profile(profile)
+        self._hearing.check(profile)
         seed = checked_seed(seed)
         renderer = self.renderer(size, profile.quality if quality is None else quality)
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
         track = build_idle_track(weights[POSES], manifest.idle, idle, seed)
         parts = SessionParts(
-            speech=SpeechNetworks(
-                runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], manifest.latent_width
-            ),
+            speech=self._speech,
             motion=MotionPipeline(manifest.motion, weights, runners[stages.DEFORMATION], seed),
             walk=PoseWalk(weights[POSES], track),
             idle_track=track,

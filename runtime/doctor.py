@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..contract import stages
 from ..contract.engine_directory import check_files, read_manifest
-from ..contract.errors import BadEngineDirectory
+from ..contract.errors import BadEngineDirectory, EmoGeneError
 from ..contract.manifest import Manifest
 from .backends.choice import AUTO, Candidate, choose, failed
 from .backends.compatibility import engine_obstacle, library_obstacle
 from .backends.driver import Driver, find_driver
 from .backends.flavours import FLAVOURS, load
+from .backends.opening import open_stages
 from .backends.providers import CPU
 from .doctor_checks import BROKEN, NOT_NEEDED, WORKS, Check, machine_checks
+from .profiles import LIVE
+from .speech.networks import SpeechNetworks
+from .speech.speed import LARGEST_SHARE, REMEDY, HearingSpeed
 
 ESSENTIAL = ("kernels", "processor", "ONNX Runtime")
 """Checks without which no directory runs; PyAV and the disk only matter to files."""
@@ -52,6 +58,8 @@ class Diagnosis:
         checks: of the machine.
         candidates: every backend that was thought of, the best first.
         engines: the directory's engines.
+        live: whether speech is heard fast enough for the ``live`` profile, as measured; None if
+            that was not tried.
     """
 
     directory: str
@@ -62,10 +70,14 @@ class Diagnosis:
     checks: tuple[Check, ...]
     candidates: tuple[Candidate, ...] = ()
     engines: tuple[EngineDiagnosis, ...] = ()
+    live: Check | None = None
 
 
 def doctor(directory: Path | None = None, backend: str = AUTO) -> Diagnosis:
-    """Look at the machine and, if one is named, at an engine directory. Deserialises nothing.
+    """Look at the machine and, if one is named, at an engine directory.
+
+    Of a directory whose hashes are right, the two networks that hear are opened and timed; nothing
+    else is deserialised.
 
     Args:
         directory: its hashes are checked too.
@@ -92,9 +104,27 @@ def doctor(directory: Path | None = None, backend: str = AUTO) -> Diagnosis:
         return Diagnosis(str(directory), False, "", why, broken.remedy, checks)
     made = choose(directory, manifest, backend, driver=driver)
     engines = _engines(directory, manifest, driver)
+    live = _live(directory, manifest, backend)
     return Diagnosis(
-        str(directory), True, made.used, made.why, "", checks, made.candidates, engines
+        str(directory), True, made.used, made.why, "", checks, made.candidates, engines, live
     )
+
+
+def _live(folder: Path, manifest: Manifest, backend: str) -> Check:
+    from .avatar import available_threads
+
+    name, wanted = f"{LIVE.name} profile", (stages.HUBERT, stages.AUDIO_TO_MOTION)
+    try:
+        opened, _ = open_stages(folder, manifest, wanted, available_threads(), backend)
+    except EmoGeneError as error:
+        return Check(name, BROKEN, f"{error.thing}: {error.found}", error.remedy)
+    with ExitStack() as stack:
+        hubert, motion = (stack.enter_context(opened[stage]) for stage in wanted)
+        networks = SpeechNetworks(hubert, motion, manifest.latent_width)
+        share = HearingSpeed(networks).share(LIVE)
+    keeps_up = share <= LARGEST_SHARE
+    found = f"hears in {share:.2g} of the time there is, at most {LARGEST_SHARE:g} may be"
+    return Check(name, WORKS if keeps_up else BROKEN, found, "" if keeps_up else REMEDY)
 
 
 def _engines(folder: Path, manifest: Manifest, driver: Driver) -> tuple[EngineDiagnosis, ...]:

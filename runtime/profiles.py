@@ -119,7 +119,7 @@ class Profile:
 OFFLINE = Profile("offline")
 """Equal to one run over the whole utterance, in bounded memory; frames come after `flush`."""
 
-LIVE = Profile("live", lookahead=4, hop=4, overlap=16, left=25, blend=6, max_stored_seconds=60)
+LIVE = Profile("live", lookahead=4, hop=4, overlap=16, left=50, blend=6, max_stored_seconds=60)
 """Frames come while somebody speaks, a third of a second after their sound, without end. What its
 windows cost and change stands in docs/live.md."""
 

@@ -39,8 +39,8 @@ def live(
     ] = None,
     size: Annotated[int, typer.Option(help="Side of the pictures, pixels.")] = 512,
     threads: Annotated[int, typer.Option(help="Processor threads; 0 takes all.")] = 0,
-    minutes: Annotated[float, typer.Option(help="Speech the windows are compared on.")] = 1.0,
-    count: Annotated[int, typer.Option(help="First frames that are waited for.")] = 40,
+    minutes: Annotated[float, typer.Option(help="Speech the windows are compared on.")] = 0.7,
+    count: Annotated[int, typer.Option(help="First frames that are waited for.")] = 24,
     output: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("-o", "--output", help="Write the JSON here."),
@@ -62,7 +62,8 @@ def live(
     first = measure_first_frames(avatar, samples[0], size, count)
     interruption = measure_interruption(loaded, threads, samples[:1])
     pictures = [
-        measure_pictures(avatar, samples[:2], emotion, size) for emotion in ("neutral", "happy")
+        measure_pictures(avatar, [said], emotion, size)
+        for said, emotion in zip(samples, ("neutral", "happy"), strict=False)
     ]
     result = {
         "machine": told,

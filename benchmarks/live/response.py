@@ -122,7 +122,7 @@ class Interruption:
         silent: frames until the interrupted sound is gone, the most; 1 is the next frame.
         open: places where the mouth stood open, so that there was something to see.
         seen: until the mouth has left, by `MOVED_PX`, the way it would have gone: at the open
-            places; median and most, None if there was no such place.
+            places; median, 95th percentile and most, None if there was no such place.
         rest: until the mouth rests as in silence, within `CLOSED_PX`; as above.
         call_ms: the call and the next frame without its picture; the median.
     """
@@ -130,8 +130,8 @@ class Interruption:
     places: int
     silent: int
     open: int
-    seen: tuple[float, int] | None
-    rest: tuple[float, int] | None
+    seen: tuple[float, float, int] | None
+    rest: tuple[float, float, int] | None
     call_ms: float
 
 
@@ -165,8 +165,8 @@ def measure_interruption(
         places=len(made),
         silent=max((w.silent for w in made), default=0),
         open=len(seen),
-        seen=(float(np.median(seen)), max(seen)) if seen else None,
-        rest=(float(np.median(rest)), max(rest)) if rest else None,
+        seen=_spread(seen),
+        rest=_spread(rest),
         call_ms=1e3 * float(np.median([w.seconds for w in made])) if made else 0.0,
     )
 
@@ -175,6 +175,13 @@ def _apart(a: Float32, b: Float32) -> Float32:
     """(F,) mean distance of the mouth's points, pixels."""
     distance: Float32 = np.linalg.norm(a - b, axis=-1).mean(-1)
     return distance
+
+
+def _spread(frames: list[int]) -> tuple[float, float, int] | None:
+    if not frames:
+        return None
+    median, p95 = (float(p) for p in np.percentile(frames, (50, 95)))
+    return median, p95, max(frames)
 
 
 def _first(true: NDArray[np.bool_]) -> int:

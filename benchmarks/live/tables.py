@@ -75,10 +75,12 @@ def _answers(result: Result) -> Shown:
         )
     for name, key in (("seen", "seen"), ("over: the mouth rests", "rest")):
         if cut[key] is not None:
-            middle, most = cut[key]
+            middle, p95, most = (f"{value:g}" for value in cut[key])
             place = f"{cut['open']}"
-            rows.append((f"interruption {name}, frames", f"{middle:g}", f"{most}", "most", place))
+            rows.append((f"interruption {name}, frames", middle, p95, f"at most {most}", place))
     silent = f"{cut['silent']}"
-    rows.append(("interrupted sound gone, frames", silent, silent, "most", f"{cut['places']}"))
+    rows.append(
+        ("interrupted sound gone, frames", silent, silent, f"at most {silent}", f"{cut['places']}")
+    )
     header = ("from the first pushed sample, or the call", "p50", "p95", "", "times")
     return Shown(f"How soon it answers, {result['threads']} threads", header, rows)

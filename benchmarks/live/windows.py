@@ -22,7 +22,7 @@ from emogene.training.demo.speech.corpus import CorpusConfig, build_corpus
 
 from ..timing import Stopwatch
 
-LEFTS, HOPS, LOOKAHEADS = (10, 25, 50), (4, 8), (4, 8, 12)
+LEFTS, HOPS, LOOKAHEADS = (10, 25, 50, 100), (4, 8), (4, 8)
 """Frames that are tried, every one with the others of `LIVE`."""
 
 SETTLED = FRAMES_PER_SECOND

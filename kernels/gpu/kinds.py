@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .fused import FUSED, TensorField
 from .plain import PLAIN, PlainField
 
-KINDS: dict[str, type[PlainField]] = {PLAIN: PlainField}
+KINDS: dict[str, type[PlainField]] = {FUSED: TensorField, PLAIN: PlainField}
 """By name. Where one cannot be used or paints another picture, the next is."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ...contract.errors import BadOption
 from ...contract.field import FieldSpec, TorsoSpec
+from .fused import fused_program
 from .plain import plain_program
 from .programs import Program
 from .specification import unsupported
@@ -11,6 +13,11 @@ from .specification import unsupported
 def wanted_programs(
     field: FieldSpec, torso: TorsoSpec | None, architecture: str
 ) -> tuple[Program, ...]:
-    """Every program that a renderer of these fields launches on this architecture."""
-    del architecture  # the plain kernels are the same on all of them
-    return () if unsupported(field, torso) else (plain_program(field, torso),)
+    """Every program that a renderer of these fields may launch on this architecture."""
+    if unsupported(field, torso):
+        return ()
+    plain = plain_program(field, torso)
+    try:
+        return (fused_program(field, torso, architecture), plain)
+    except BadOption:  # its shared memory is too small
+        return (plain,)

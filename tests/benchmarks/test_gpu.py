@@ -16,7 +16,7 @@ from benchmarks.gpu.__main__ import NO_GPU, main
 from benchmarks.roofline import FrameCounts
 
 from emogene.kernels.gpu import nvrtc
-from emogene.kernels.gpu.plain import plain_program
+from emogene.kernels.gpu.plain import PlainField, plain_program
 from tests.kernels.gpu.host_kernels import host_kernels
 from tests.runtime.fake_cuda import Machine
 
@@ -79,6 +79,8 @@ def machine(
     monkeypatch.setattr(run, "CHECK_SIZE", 16)
     monkeypatch.setattr(run, "RUNS", 2)
     monkeypatch.setattr(run, "REFERENCE_RUNS", 1)
+    # The tensor cores' kernels take long on the host; they have tests of their own.
+    monkeypatch.setattr(run, "RENDERERS", {"plain": PlainField})
     monkeypatch.setattr(run, "sanitizer", lambda: None)
     for name in ("copy_bytes", "half_products", "multiply_adds", "random_loads"):
         made.kernels[name] = lambda *launch: None

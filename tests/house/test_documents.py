@@ -24,6 +24,12 @@ MINUTES = ("emogene-train", "emogene-eval")
 SLOW = ("python3 -m venv", *MINUTES)
 """README's two commands, which .ci/run runs as they stand, and what takes minutes."""
 
+QUICK = {
+    "benchmarks.latency": " --checkpoints checkpoints --engine-dir e --budget 0 --seconds 0.2",
+    "benchmarks.live": " --engine-dir e --size 16 --minutes 0.02 --count 2",
+}
+"""What makes measurements short."""
+
 
 def blocks(language: str) -> list[tuple[str, str]]:
     """Fenced blocks of all documents as (document, text)."""
@@ -113,8 +119,7 @@ def _make_what_is_read(text: str, folder: Path) -> None:
 
 @pytest.mark.parametrize(("document", "command"), COMMANDS)
 def test_command(document: str, command: str, folder: Path) -> None:
-    if command.startswith("python -m benchmarks"):
-        command += " --checkpoints checkpoints --engine-dir e --budget 0 --seconds 0.2"
+    command += next((QUICK[p] for p in QUICK if command.startswith(f"python -m {p}")), "")
     done = _run(command, folder)
     assert done.returncode == 0, f"{document}: {command}\n{done.stderr.decode()}"
 

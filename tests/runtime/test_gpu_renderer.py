@@ -47,6 +47,8 @@ def machine(
 ) -> Machine:
     made = Machine()
     made.install(monkeypatch, tmp_path)
+    # The tensor cores' kernels take long on the host; they have tests of their own.
+    monkeypatch.setattr(gpu, "KINDS", {"plain": PlainField})
     monkeypatch.setenv("EMOGENE_CACHE", str(compiled / "cache"))
     manifest = read_manifest(directory)
     unit = plain_program(manifest.field, manifest.torso).unit

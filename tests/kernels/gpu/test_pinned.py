@@ -29,8 +29,8 @@ def published() -> FieldSpec:
     ("field", "most"),
     [
         # The most registers and bytes of stack of any kernel. A thread holds a sample's layers.
-        (demo_head().field, {"plain": (88, 512)}),
-        (published(), {"plain": (255, 1792)}),
+        (demo_head().field, {"plain": (88, 512), "fused": (128, 32)}),
+        (published(), {"plain": (255, 1792), "fused": (232, 32)}),
     ],
     ids=["realtime", "authors"],
 )

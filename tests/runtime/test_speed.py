@@ -1,0 +1,105 @@
+"""An avatar that hears too slowly for a live session is refused, with the measured factor."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numpy.typing import NDArray
+
+import emogene
+from emogene.contract import stages
+from emogene.contract.errors import Unavailable
+from emogene.exporters.commands import app
+from emogene.runtime.avatar import Avatar
+from emogene.runtime.doctor import doctor
+from emogene.runtime.loading import load_engine_directory
+from emogene.runtime.profiles import LIVE, OFFLINE
+from emogene.runtime.speech import speed
+from emogene.runtime.speech.speed import HearingSpeed
+
+
+class Slowed:
+    """A runner that waits before it runs, each time as long as it is told."""
+
+    def __init__(self, runner: Any, *seconds: float) -> None:
+        self._runner, self._seconds, self.runs = runner, seconds, 0
+        self.backend, self.inputs, self.outputs = runner.backend, runner.inputs, runner.outputs
+
+    def run(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        time.sleep(self._seconds[min(self.runs, len(self._seconds) - 1)])
+        self.runs += 1
+        return self._runner.run(values)
+
+    def close(self) -> None:
+        self._runner.close()
+
+
+def slowed(engines: Path, *seconds: float) -> tuple[Avatar, Slowed]:
+    loaded = load_engine_directory(engines, 1)
+    slow = Slowed(loaded.runners[stages.HUBERT], *seconds)
+    runners = dict(loaded.runners) | {stages.HUBERT: slow}
+    return Avatar(replace(loaded, runners=runners), 1), slow
+
+
+def factor(found: str) -> float:
+    return float(found.split()[0])
+
+
+def test_a_slow_encoder_is_refused_for_live_alone(tiny_engines: Path) -> None:
+    avatar, slow = slowed(tiny_engines, 0.12)  # a hop lasts 0.16 s
+    with avatar:
+        for _ in range(2):
+            with pytest.raises(Unavailable, match=r"at most 0\.5 of its") as refused:
+                avatar.session(profile="live", size=16)
+            assert factor(refused.value.found) >= 0.75
+            assert slow.runs == 4  # measured once
+        avatar.session(size=16).close()
+        longer = replace(LIVE, name="patient", hop=16)
+        avatar.session(profile=longer, size=16).close()  # 0.64 s for the same work
+
+
+def test_a_single_disturbance_refuses_nobody(tiny_engines: Path) -> None:
+    avatar, slow = slowed(tiny_engines, 0.3, 0.2, 0.0)
+    with avatar:
+        avatar.session(profile="live", size=16).close()
+        assert slow.runs == 3
+
+
+def test_the_share_is_of_the_hop(avatar: emogene.Avatar) -> None:
+    hearing = HearingSpeed(avatar._speech)
+    assert 0 < hearing.share(LIVE) < speed.LARGEST_SHARE
+    assert hearing.share(LIVE) == hearing.share(LIVE)
+    hearing.check(OFFLINE)
+
+
+def test_the_doctor_says_so(
+    tiny_engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    folder = Path(shutil.copytree(tiny_engines, tmp_path / "e"))
+    found = doctor(folder)
+    assert found.live is not None and (found.live.status, found.live.remedy) == ("works", "")
+    assert doctor().live is None
+    hear = HearingSpeed._hear
+
+    def slowly(self: HearingSpeed, profile: Any) -> None:
+        time.sleep(0.4)
+        hear(self, profile)
+
+    monkeypatch.setattr(HearingSpeed, "_hear", slowly)
+    found = doctor(folder)
+    assert found.runs and found.live is not None and found.live.status == "does not work"
+    assert factor(found.live.found.removeprefix("hears in ")) >= 2.5
+    assert "offline profile" in found.live.remedy
+    told = CliRunner().invoke(app, ["doctor", str(folder)])
+    assert told.exit_code == 0 and "[✗] live profile" in told.output.replace("\n", " ")
+    monkeypatch.undo()
+    (folder / "stages" / "hubert.onnx").write_bytes(b"damaged")
+    assert doctor(folder).live is None
