@@ -47,7 +47,7 @@ __device__ __forceinline__ Floats2 floats(uint32_t pair) {
 
 // c (16 x 8) += a (16 x 16) b (16 x 8): the operands of mma.m16n8k16, spread over the lanes.
 __device__ __forceinline__ void multiply_tile(float* c, const uint32_t* a, Words2 b) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b.w[0]), "r"(b.w[1]));

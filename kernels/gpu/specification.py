@@ -32,10 +32,7 @@ CONSTANTS, EVALUATION = "cuda/specification.h", "cuda/evaluation.h"
 
 def unsupported(field: FieldSpec, torso: TorsoSpec | None = None) -> list[str]:
     """Why a GPU's kernels do not take these fields; empty if they do."""
-    said = fused.unsupported(field, torso)
-    if field.march.box is not None:
-        said.append("rays enter a box that is not the bounds")
-    return said
+    return fused.unsupported(field, torso)
 
 
 _ALIGNED = 8

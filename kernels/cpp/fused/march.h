@@ -69,7 +69,8 @@ inline Found<S> next_samples(const HeadModel& head, Vec3 o, Packet<S>& ray, type
     const F cells = S::larger(S::larger(magnitude<S>(ray.dx * g.cells_per_unit.x),
                                         magnitude<S>(ray.dy * g.cells_per_unit.y)),
                               magnitude<S>(ray.dz * g.cells_per_unit.z));
-    const F steps_per_cell = 0.998f / (cells * head.step);
+    // Bounded for lanes without a ray, whose direction may be anything.
+    const F steps_per_cell = 0.998f / S::larger(cells * head.step, S::set(1e-3f));
     while (S::bits(need) != 0) {
         const F t = ray.near + (S::to_float(ray.k) + head.phase) * head.step;
         const M inside = M(S::less(t, ray.far) & S::less(ray.k, S::set(kLastLattice)));

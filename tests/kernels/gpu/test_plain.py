@@ -210,7 +210,7 @@ def test_what_it_refuses(opened: Opened) -> None:
     field.close()
     with pytest.raises(SessionMisuse, match="a closed one"):
         field.render(scene.inputs, scene.background)
-    march = dataclasses.replace(scene.field.march, box=((0.0,) * 3, (1.0,) * 3))
-    unfit = dataclasses.replace(scene.field, march=march)
-    with pytest.raises(BadOption, match="a box that is not the bounds"):
+    wide = dataclasses.replace(scene.field.density, hidden=(257,))
+    unfit = dataclasses.replace(scene.field, density=wide)
+    with pytest.raises(BadOption, match="'density' is wider than 256"):
         opened(dataclasses.replace(scene, field=unfit))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emogene.kernels.gpu.arrays import view
+from emogene.kernels.gpu.kinds import KINDS
 from emogene.kernels.gpu.opening import open_gpu
 from emogene.kernels.gpu.plain import PlainField
 from emogene.kernels.reference.fused import FusedField as ReferenceField
@@ -18,14 +19,15 @@ PATH = find_gpu_path(find_driver())
 pytestmark = pytest.mark.skipif(not PATH.works, reason=f"no GPU to run on: {PATH.found}")
 
 
+@pytest.mark.parametrize("kernels", KINDS)
 @pytest.mark.parametrize("kind", tuple(fused_scenes.fields()))
-def test_pictures_equal_the_reference(kind: str) -> None:
+def test_pictures_equal_the_reference(kind: str, kernels: str) -> None:
     scene = fused_scenes.scene(kind)
     wanted = ReferenceField(scene.field, scene.weights, scene.torso).render(
         scene.inputs, scene.background, keep_head=True
     )
     with open_gpu(PATH.api) as gpu:
-        field = PlainField(gpu, scene.field, scene.weights, scene.torso)
+        field = KINDS[kernels](gpu, scene.field, scene.weights, scene.torso)
         found = [field.render(scene.inputs, scene.background, keep_head=True) for _ in range(2)]
         field.close()
     assert found[0].head is not None and wanted.head is not None

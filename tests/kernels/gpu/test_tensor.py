@@ -9,9 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+from emogene.contract.engine_directory import read_manifest
 from emogene.contract.errors import BadOption
 from emogene.contract.field import MlpSpec
+from emogene.contract.manifest import WEIGHTS_FILE
+from emogene.contract.stages import bias_name
+from emogene.contract.weights import POSES, REST
+from emogene.kernels.fused import FrameInputs, FusedField
 from emogene.kernels.gpu import fused_plan as plans
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
@@ -22,6 +28,7 @@ from emogene.kernels.gpu.specification import layout
 from emogene.kernels.reference.fused import FusedField as ReferenceField
 from emogene.reference.authors import authors_head
 from emogene.reference.demo import demo_head, demo_torso
+from emogene.runtime.loading import demo_directory
 
 from ...runtime.fake_cuda import Machine
 from .. import fused_scenes
@@ -86,6 +93,27 @@ def test_pictures_equal_the_reference(opened: Opened, kind: str, threshold: floa
     assert abs(found.samples - wanted.samples) <= (0 if threshold == 0 else 8)
     assert psnr(found.image, wanted.image) >= 50
     assert found.rays == wanted.rays > 500
+
+
+def test_the_built_in_avatar_equals_the_cpus(opened: Opened) -> None:
+    folder = demo_directory()
+    manifest, weights = read_manifest(folder), load_file(folder / WEIGHTS_FILE)
+    rng = np.random.default_rng(0)
+    networks = (*manifest.field.networks, manifest.torso.deform, manifest.torso.colour)
+    biases = {
+        bias_name(n.name): rng.normal(0, 0.3, n.hidden[0]).astype(np.float32) for n in networks
+    }
+    landmarks = weights[REST] + rng.normal(0, 0.02, (68, 3)).astype(np.float32)
+    inputs = FrameInputs(weights[POSES][0], manifest.camera.scaled(32), biases, landmarks)
+    background = rng.integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    scene = Scene(manifest.field, manifest.torso, weights, inputs, background)
+    reference = FusedField(manifest.field, weights, manifest.torso, instruction_set="baseline")
+    wanted = reference.render(inputs, background)
+    reference.close()
+    found = opened(scene).render(inputs, background)
+    assert found.image is not None and wanted.image is not None
+    assert (found.samples, found.rays) == (wanted.samples, wanted.rays)
+    assert found.rays > 200 and psnr(found.image, wanted.image) >= 50
 
 
 def test_the_picture_does_not_depend_on_the_number_of_blocks(opened: Opened) -> None:
