@@ -196,18 +196,18 @@ def measure_memory(engine_dir: Path, minutes: float, size: int) -> MemoryRun:
         soundfile.write(audio, speech(60 * minutes), SAMPLE_RATE)
         command = [Path(sys.executable).with_name("emogene-run"), audio, "-o", video]
         command += ["--engine-dir", engine_dir, "--size", str(size)]
-        began, resident, peak = time.perf_counter(), [], 0.0
+        began, seen, peak = time.perf_counter(), [], 0.0
         run = subprocess.Popen(command, stderr=subprocess.PIPE)
         while run.poll() is None:
             now, most = resident(run.pid)
             if now:
-                resident.append(now)
+                seen.append(now)
                 peak = max(peak, most)
             time.sleep(WATCHED_EVERY)
         assert run.stderr is not None
         if run.returncode:
             raise RuntimeError(run.stderr.read().decode())
-    return MemoryRun(minutes, size, time.perf_counter() - began, resident, peak)
+    return MemoryRun(minutes, size, time.perf_counter() - began, seen, peak)
 
 
 def resident(process: int) -> tuple[float, float]:

@@ -29,7 +29,7 @@ class Program:
     """Kernels that are compiled together.
 
     Attributes:
-        name: such as ``"wavefront"``.
+        name: such as ``"plain"``.
         unit: their source.
         options: of NVRTC; what is specialised on the fields stands here.
         spills: bytes of spill stores and loads together that a kernel may have.
