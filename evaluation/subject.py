@@ -117,7 +117,11 @@ class Subject:
         unmoved = np.zeros((len(flat), len(EMOTIONS)), np.float32)
         shaped = pipeline.shape(flat, Moment(0, unmoved))
         return Conditions(
-            lambda hop: shaped, hop=len(flat), width=pipeline.window, count=len(flat), first=0
+            lambda hop: shaped,
+            hop=len(flat),
+            width=pipeline.window,
+            count=lambda: len(flat),
+            first=0,
         )
 
     def perform(self, samples: Float32, emotion: str, intensity: float = 1.0) -> Performance:

@@ -117,7 +117,8 @@ class Performance:
 
     def _frames(self) -> int:
         """Frames in the utterance; if it goes on, more than anything looks ahead."""
-        return self._utterance.frames if self._utterance.ended else sys.maxsize
+        goes_on = self._profile.lookahead is not None and not self._utterance.ended
+        return sys.maxsize if goes_on else self._utterance.frames
 
     def _hop(self, index: int) -> Float32:
         neutral = self._speech.hop(index)

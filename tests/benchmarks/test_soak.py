@@ -35,7 +35,9 @@ def test_everything_is_measured(tiny_engines: Path, tmp_path: Path) -> None:
     assert exit_code(app, arguments) == 0
     told = json.loads(result.read_text())
     endless = told["endless"]
-    assert endless["frames"] > 50 and endless["misplaced"] == 0 and endless["held_seconds"] < 3
+    assert endless["frames"] > 50 and endless["misplaced"] == 0
+    # At most twice the 58 frames that a hop hears: forgetting waits until half can go.
+    assert endless["held_seconds"] < 5
     assert endless["files"][0] == endless["files"][1] and len(endless["resident"]) > 2
     assert [row["sessions"] for row in told["full_speed"]] == [1, 4]
     assert told["full_speed"][1]["fewest"] > 0
