@@ -48,6 +48,9 @@ class RendererOption(str, Enum):
     FUSED = "fused"
     WAVEFRONT = "wavefront"
     GPU = "gpu"
+    GPU_PLAIN = "gpu-plain"
+    GPU_WAVEFRONT = "gpu-wavefront"
+    GPU_FUSED = "gpu-fused"
 
 
 class StatsChoice(str, Enum):

@@ -43,11 +43,6 @@ KINDS = tuple(fused_scenes.fields())
 Opened = Callable[..., TensorField]
 
 
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("host-warps")
-
-
 @pytest.fixture
 def opened(compiled: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Opened]:
     """Opens a scene on the model; everything must have been given back at the end."""

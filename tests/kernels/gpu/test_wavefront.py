@@ -3,6 +3,7 @@ plain kernels, pictures of the NumPy reference, and what a capture may not do.""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,6 @@ pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not inst
 KINDS = tuple(fused_scenes.fields())
 
 Opened = Callable[..., DeviceField]
-
-
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("host-waves")
 
 
 @pytest.fixture
