@@ -109,7 +109,6 @@ class PlainField:
         self._kind, self.origin = program.name, code.origin
         self._frame_type = frame_type(field, torso)
         self._module = gpu.load(code.image)
-        self._bake = gpu.function(self._module, "bake_nodes")
         self._find_kernels()
         self._stream = gpu.create_stream()
         self._lock = threading.Lock()
@@ -203,7 +202,8 @@ class PlainField:
         return plain_program(self._field, self._torso)
 
     def _find_kernels(self) -> None:
-        """Get ready what `_paint_frame` launches."""
+        """Get ready what `_launches` launches."""
+        self._bake = self.gpu.function(self._module, "bake_nodes")
         self._paint = self.gpu.function(self._module, "paint_pixels")
 
     def _upload_more(self, weights: Mapping[str, NDArray[Any]]) -> list[DeviceArray]:
@@ -213,12 +213,6 @@ class PlainField:
     def _scratch(self, size: int) -> int:
         """Bytes that a picture of this size needs beside its own."""
         return 0
-
-    def _paint_frame(self, plan: FramePlan, stream: int) -> None:
-        """Enqueue what turns baked displacements into a picture."""
-        tiles = -(-plan.size // _TILE)
-        arguments = (self._model, _P(plan.frame.address), plan.structure)
-        self.gpu.launch(self._paint, (tiles, tiles, 1), (_TILE, _TILE, 1), arguments, 0, stream)
 
     def _plan(self, size: int, with_image: bool, keep_head: bool) -> FramePlan:
         if self._closed:
@@ -268,14 +262,18 @@ class PlainField:
         return frame
 
     def _launches(self, plan: FramePlan, stream: int) -> None:
+        """Enqueue what makes a frame of its inputs."""
         gpu, frame = self.gpu, _P(plan.frame.address)
+        gpu.fill(plan.counts.address, 0, plan.counts.nbytes, stream)
         if self._field.displacement is not None:
             nodes = int(np.prod(self._field.displacement.resolution))
             blocks = -(-nodes // _NODES_A_BLOCK)
             gpu.launch(
                 self._bake, (blocks, 1, 1), (_NODES_A_BLOCK, 1, 1), (self._model, frame), 0, stream
             )
-        self._paint_frame(plan, stream)
+        tiles = -(-plan.size // _TILE)
+        arguments = (self._model, frame, plan.structure)
+        gpu.launch(self._paint, (tiles, tiles, 1), (_TILE, _TILE, 1), arguments, 0, stream)
 
 
 class FramePlan:
@@ -283,7 +281,7 @@ class FramePlan:
 
     Args:
         key: size, whether there is an image, whether the head is kept.
-        scratch: bytes of memory between kernels.
+        scratch: bytes of memory that only the kernels use, zeros at first.
         launches: enqueues the kernels.
     """
 
@@ -301,9 +299,11 @@ class FramePlan:
         self._gpu, self._launches, self._graph = gpu, launches, 0
         self._staged = np.zeros((), frame)
         self.frame = allocate(gpu, (frame.itemsize,), np.uint8, stream)
-        # Samples, rays, and the pixels given out.
-        self.counts = allocate(gpu, (3,), np.uint64, stream)
+        # Samples, and rays that took one.
+        self.counts = allocate(gpu, (2,), np.uint64, stream)
         self.scratch = allocate(gpu, (scratch,), np.uint8, stream) if scratch else None
+        if self.scratch is not None:
+            gpu.fill(self.scratch.address, 0, scratch, stream)
         self.image = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
         self.background = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
         self.head = allocate(gpu, (size, size, 4), np.float32, stream) if with_head else None
@@ -341,7 +341,7 @@ class FramePlan:
             try:
                 gpu.begin_capture(own)
                 try:
-                    self._enqueue(own)
+                    self._launches(self, own)
                 finally:
                     self._graph = gpu.end_capture(own)
             finally:
@@ -349,7 +349,7 @@ class FramePlan:
         if self._graph:
             gpu.replay(self._graph, stream)
         else:
-            self._enqueue(stream)
+            self._launches(self, stream)
         gpu.record(self._done, stream)
 
     def fetch(self, stream: int) -> tuple[UInt8 | None, Float32 | None, NDArray[np.uint64]]:
@@ -364,7 +364,7 @@ class FramePlan:
         self._gpu.synchronise(stream)
         image, head, counts = made
         assert counts is not None
-        return image, head, counts[:2]
+        return image, head, counts
 
     def close(self) -> None:
         """Free its memory."""
@@ -383,10 +383,6 @@ class FramePlan:
         ):
             if array is not None:
                 array.close()
-
-    def _enqueue(self, stream: int) -> None:
-        self._gpu.fill(self.counts.address, 0, self.counts.nbytes, stream)
-        self._launches(self, stream)
 
     def _differs(self, background: UInt8) -> bool:
         return self._shown is None or not np.array_equal(self._shown, background)
