@@ -1,6 +1,8 @@
 // A frame by tensor cores. Warps take rays from a queue, a lane each, and evaluate 32 samples of 32
 // rays at a time; a lane whose ray has ended takes the next. What rays gathered is then turned into
 // pixels by a second kernel, again 32 at a time.
+#include "bake.h"
+#include "pixels.h"
 #include "warp.h"
 
 #include "fused_evaluation.h"
@@ -13,33 +15,7 @@ struct FusedMemory {
     float* gathered;  // a transmittance a pixel, then kChannels numbers a pixel
 };
 
-extern "C" __global__ void bake_nodes(PlainModel model, const PlainFrame* frame) {
-    const int node = blockIdx.x * blockDim.x + threadIdx.x;
-    if (node < kNodes) bake_node(model, *frame, node);
-}
-
 namespace {
-
-// Pixels are numbered by blocks of 8 x 8, so that a warp's rays run side by side.
-constexpr int kSide = 8;
-
-struct Pixel {
-    int row, column, index;
-    bool inside;
-};
-
-EMOGENE_HD Pixel pixel_at(int number, int size) {
-    const int across = (size + kSide - 1) / kSide;
-    const int tile = number / (kSide * kSide), within = number % (kSide * kSide);
-    const int row = tile / across * kSide + within / kSide;
-    const int column = tile % across * kSide + within % kSide;
-    return {row, column, row * size + column, row < size && column < size};
-}
-
-EMOGENE_HD int pixel_numbers(int size) {
-    const int across = (size + kSide - 1) / kSide;
-    return across * across * kSide * kSide;
-}
 
 struct Ray {
     int pixel;

@@ -1,4 +1,4 @@
-"""A whole frame on a GPU by tensor cores: `PlainField` with other kernels.
+"""A whole frame on a GPU by tensor cores: `DeviceField` by other kernels.
 
 Networks are evaluated for 32 samples at a time in halves with float32 sums, their weights in shared
 memory; persistent warps take rays from a queue.
@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from ...contract.field import FieldSpec, TorsoSpec
 from .arrays import DeviceArray, allocate
 from .cubin_cache import CubinCache
+from .device_field import DeviceField
+from .evaluation import specification
+from .frame_plan import FramePlan
 from .fused_plan import FusedPlan, KernelPlan, fused_plan, fused_specification, pack_layer
-from .plain import FramePlan, PlainField
 from .programs import Program, Shipped
 from .protocol import Gpu
 from .sources import read_unit
-from .specification import channels, specification
+from .specification import channels
 
 FUSED = "fused"
 
@@ -61,7 +63,7 @@ def pack_fragments(plan: FusedPlan, weights: Mapping[str, NDArray[Any]]) -> NDAr
     )
 
 
-class TensorField(PlainField):
+class TensorField(DeviceField):
     """The fields of one avatar in a GPU's memory, evaluated by tensor cores.
 
     Args:
