@@ -8,7 +8,7 @@ recordings; the loop takes any `DeformationPairs`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +29,7 @@ from .demo.speech.corpus import Utterance
 from .demo.speech.visemes import TARGETS
 from .devices import on_device
 from .files import write_json
+from .identity import outline, run_identity
 from .lips import CLOSED
 from .loop import Loop, LoopConfig, Progress
 from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE
@@ -143,7 +144,7 @@ def train_deformation(
     deltas = data.training.emotional - data.training.neutral
     standardise_on(model, data.training.neutral, deltas)
     optimiser = torch.optim.Adam(model.parameters(), config.learning_rate)
-    identity = {key: value for key, value in asdict(config).items() if key != "loop"}
+    identity = run_identity(config, training=outline([data.training.neutral, deltas]))
     loop = Loop(
         config.loop, model, optimiser, out, seed=config.seed, identity=identity, progress=progress
     )

@@ -34,6 +34,7 @@ from .fields.shell import baked_occupancy, surface_shell
 from .fields.statistics import LandmarkStatistics
 from .fields.torch_head import renderer
 from .files import save_tensors, write_json
+from .identity import run_identity
 from .loop import Loop, LoopConfig, Progress
 from .networks import NETWORK
 from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, SHARE
@@ -177,11 +178,10 @@ class HeadTrainer:
             betas=(0.9, 0.99),
             fused=True,
         )
-        identity = {key: value for key, value in asdict(self.config).items() if key != "loop"}
-        identity["film"] = self.film.fingerprint
         return Loop(
             self.config.loop, self.head, optimiser, out,
-            seed=self.config.seed, identity=identity, progress=progress,
+            seed=self.config.seed, progress=progress,
+            identity=run_identity(self.config, film=self.film.fingerprint),
         )  # fmt: skip
 
     def step(self, loop: Loop) -> Mapping[str, float]:

@@ -17,31 +17,31 @@ import torch
 from numpy.typing import NDArray
 
 from ..contract.units import (
+    FEATURES_PER_FRAME,
     FEATURES_PER_SECOND,
     HUBERT_RECEPTIVE_FIELD,
-    SAMPLE_RATE,
     SAMPLES_PER_FEATURE,
 )
 from ..reference.speech_encoder import SpeechEncoder
-from ..runtime.audio.normalise import VARIANCE_FLOOR, normalise
+from ..runtime.audio.normalise import RunningMoments, normalise
+from ..runtime.profiles import LIVE as LIVE_PROFILE
 from .devices import on_device
 
 Float32 = NDArray[np.float32]
 
 _OVERHANG = HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE
 _BATCH = 16  # pieces that are encoded together
-_FIRST_S = 0.8  # moments of less than this say more about the pause than about the voice
 
 
 @dataclass(frozen=True)
 class Hearing:
     """What the encoder is given for each hop, in features of 20 ms."""
 
-    left: int = 50
+    left: int
     """Features before the hop."""
-    hop: int = 8
+    hop: int
     """Features that are kept."""
-    right: int = 10
+    right: int
     """Features after it: the look-ahead."""
 
     @staticmethod
@@ -57,8 +57,11 @@ class Hearing:
         return Hearing(*(round(x * FEATURES_PER_SECOND) for x in seconds))
 
 
-LIVE = Hearing()
-"""Left context of 1 s, hops of four frames, look-ahead of 0.2 s: what drift is measured with."""
+assert LIVE_PROFILE.lookahead is not None
+LIVE = Hearing(
+    *(FEATURES_PER_FRAME * x for x in (LIVE_PROFILE.left, LIVE_PROFILE.hop, LIVE_PROFILE.lookahead))
+)
+"""As the runtime's live profile hears: what drift is measured with."""
 
 
 @torch.no_grad()
@@ -79,33 +82,34 @@ def hear(
         features: Float32 = encoder(on_device(whole)[None])[0].cpu().numpy()
         return features
     raw = _padded(samples, count)
-    mean, deviation = running_moments(raw)
+    listener = Listener(raw)
     found = np.empty((count, encoder.config.hidden), np.float32)
     for group in _groups(count, hearing):
         pieces = []
         for hop in group:
             begin, end = hop.first * SAMPLES_PER_FEATURE, hop.end * SAMPLES_PER_FEATURE + _OVERHANG
-            pieces.append((raw[begin:end] - mean[hop.end - 1]) / deviation[hop.end - 1])
+            pieces.append(listener.hear(begin, end))
         encoded = encoder(on_device(np.stack(pieces))).cpu().numpy()
         for features, hop in zip(encoded, group, strict=True):
             found[hop.start : hop.last] = features[hop.start - hop.first : hop.last - hop.first]
     return found
 
 
-def running_moments(samples: Float32) -> tuple[Float32, Float32]:
-    """Mean and standard deviation of all that was heard at the end of every feature, (T,) each.
+class Listener:
+    """Pieces of one stream, in order, each scaled by the moments of all up to its end.
 
-    The first 0.8 s share the moments that they have together: moments of a pause alone would blow
-    up its noise.
+    Args:
+        samples: (N,) float32, not normalised.
     """
-    count = (len(samples) - _OVERHANG) // SAMPLES_PER_FEATURE
-    ends = SAMPLES_PER_FEATURE * np.arange(1, count + 1) + _OVERHANG
-    ends = np.minimum(np.maximum(ends, round(_FIRST_S * SAMPLE_RATE)), len(samples))
-    exact = samples.astype(np.float64)
-    mean = np.cumsum(exact)[ends - 1] / ends
-    variance = np.cumsum(exact * exact)[ends - 1] / ends - mean * mean
-    deviation = np.sqrt(np.maximum(variance, 0.0) + VARIANCE_FLOOR)
-    return mean.astype(np.float32), deviation.astype(np.float32)
+
+    def __init__(self, samples: Float32) -> None:
+        self._samples, self._moments, self._told = samples, RunningMoments(), 0
+
+    def hear(self, begin: int, end: int) -> Float32:
+        """Samples ``begin`` … ``end - 1``, (end - begin,) float32, as live sessions scale them."""
+        self._moments.push(self._samples[self._told : end])
+        self._told = max(self._told, end)
+        return self._moments.scale(self._samples[begin:end])
 
 
 class _Hop(NamedTuple):

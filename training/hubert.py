@@ -8,7 +8,7 @@ are known, so a small network of the same architecture learns them directly, and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +30,7 @@ from .demo.speech.phones import PHONES, feature_labels
 from .devices import on_device
 from .files import save_tensors, write_json
 from .hearing import LIVE, hear
+from .identity import outline, run_identity
 from .loop import Loop, LoopConfig, Progress
 from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, SHARE
 from .speech_batches import (
@@ -162,7 +163,7 @@ def train_hubert(
     optimiser = torch.optim.AdamW(
         model.parameters(), config.learning_rate, (0.9, 0.98), weight_decay=config.weight_decay
     )
-    identity = {key: value for key, value in asdict(config).items() if key != "loop"}
+    identity = run_identity(config, training=outline([stream.samples, stream.labels]))
     loop = Loop(
         config.loop, model, optimiser, out, seed=config.seed, identity=identity, progress=progress
     )

@@ -17,7 +17,7 @@ from ..contract.errors import BadInput
 from ..contract.units import HUBERT_RECEPTIVE_FIELD, SAMPLE_RATE, SAMPLES_PER_FEATURE
 from .demo.speech.corpus import Utterance
 from .demo.speech.phones import PHONE_INDEX, SILENCE
-from .hearing import running_moments
+from .hearing import Listener
 from .ranges import DECIBELS, NOT_NEGATIVE, POSITIVE, SHARE
 
 Float32 = NDArray[np.float32]
@@ -116,7 +116,7 @@ def heard_whole(samples: Float32) -> Float32:
 def heard_in_pieces(samples: Float32, pieces: int) -> Float32:
     """Blocks (B, N) cut into `pieces` that know nothing of each other, as a live session's do.
 
-    Each is normalised by the moments of its block up to the piece's end. A feature t of a piece of
+    Each is scaled as if the stream had begun with its block. A feature t of a piece of
     T features has t features of left context and T - 1 - t of look-ahead, so pieces of several
     lengths show the network every context from none to all.
 
@@ -126,11 +126,10 @@ def heard_in_pieces(samples: Float32, pieces: int) -> Float32:
     step = (samples.shape[1] - _OVERLAP) // SAMPLES_PER_FEATURE // pieces
     cut = []
     for block in samples:
-        mean, deviation = running_moments(block)
+        listener = Listener(block)
         for last in range(step, pieces * step + 1, step):
             begin = (last - step) * SAMPLES_PER_FEATURE
-            piece = block[begin : last * SAMPLES_PER_FEATURE + _OVERLAP]
-            cut.append((piece - mean[last - 1]) / (deviation[last - 1] + _LEAST_DEVIATION))
+            cut.append(listener.hear(begin, last * SAMPLES_PER_FEATURE + _OVERLAP))
     return np.stack(cut)
 
 

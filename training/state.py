@@ -57,9 +57,10 @@ def load_state(
         shown = "; ".join(changed[:_SHOWN]) + ("; …" if len(changed) > _SHOWN else "")
         raise BadCheckpoint(
             str(path),
-            expected="a run of this configuration",
+            expected="a run of these settings and this data",
             found=shown,
-            remedy=f"give --config {path.parent / 'config.yaml'} to go on with it, or {remedy}",
+            remedy=f"give --config {path.parent / 'config.yaml'} and its data to go on with it, or "
+            + remedy,
         )
     load_tensors(model, _with_prefix(tensors, "model."), str(path))
     slots: dict[int, dict[str, Tensor]] = {}

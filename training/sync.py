@@ -9,7 +9,7 @@ more or less, because the expert also judges landmarks that were measured in pic
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +31,7 @@ from ..reference.sync_expert import (
 from .demo.speech.phones import feature_labels
 from .devices import on_device
 from .files import write_json
+from .identity import outline, run_identity
 from .loop import Loop, LoopConfig, Progress
 from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, Range
 from .vae_data import MotionClip, long_enough
@@ -98,7 +99,8 @@ def train_sync(
     optimiser = torch.optim.AdamW(
         model.parameters(), config.learning_rate, (0.9, 0.98), weight_decay=config.weight_decay
     )
-    identity = {key: value for key, value in asdict(config).items() if key != "loop"}
+    learnt = outline(clip.landmarks for clip in usable)
+    identity = run_identity(config, training=learnt)
     loop = Loop(
         config.loop, model, optimiser, out, seed=config.seed, identity=identity, progress=progress
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ from .fields.film import Film, Footage
 from .fields.operations import encoder, single_thread
 from .fields.statistics import LandmarkStatistics
 from .files import write_json
+from .identity import run_identity
 from .loop import Loop, LoopConfig, Progress
 from .networks import NETWORK
 from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE
@@ -111,11 +112,10 @@ class TorsoTrainer:
             betas=(0.9, 0.99),
             eps=1e-12,
         )
-        identity = {key: value for key, value in asdict(self.config).items() if key != "loop"}
-        identity["film"] = self.film.fingerprint
         return Loop(
             self.config.loop, self.torso, optimiser, out,
-            seed=self.config.seed, identity=identity, progress=progress,
+            seed=self.config.seed, progress=progress,
+            identity=run_identity(self.config, film=self.film.fingerprint),
         )  # fmt: skip
 
     def step(self, loop: Loop) -> Mapping[str, float]:

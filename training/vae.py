@@ -7,7 +7,7 @@ lip-sync expert; see `vae_losses` for the terms and for what is added to them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from ..reference.demo import demo_audio_to_motion
 from ..reference.sync_expert import SyncExpert
 from .devices import on_device
 from .files import write_json
+from .identity import outline, run_identity
 from .lips import closing_frames
 from .loop import Loop, LoopConfig, Progress
 from .ranges import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, Range
@@ -90,8 +91,8 @@ def train_vae(
     optimiser = torch.optim.AdamW(
         model.parameters(), config.learning_rate, (0.9, 0.98), weight_decay=config.weight_decay
     )
-    identity = {key: value for key, value in asdict(config).items() if key != "loop"}
-    identity["expert"] = expert is not None
+    learnt = outline(clip.landmarks for clip in usable)
+    identity = run_identity(config, training=learnt, expert=expert is not None)
     loop = Loop(
         config.loop, model, optimiser, out, seed=config.seed, identity=identity, progress=progress
     )

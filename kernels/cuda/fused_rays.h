@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fused_queue.h"
+#include "pixels.h"
 
 #include "fused_evaluation.h"
 
@@ -13,27 +14,6 @@ struct FusedMemory {
     FusedCounters* counters;
     float* gathered;  // a transmittance a pixel, then kChannels numbers a pixel
 };
-
-// Pixels are numbered by blocks of 8 x 8, so that a warp's rays run side by side.
-constexpr int kSide = 8;
-
-struct Pixel {
-    int row, column, index;
-    bool inside;
-};
-
-EMOGENE_HD Pixel pixel_at(int number, int size) {
-    const int across = (size + kSide - 1) / kSide;
-    const int tile = number / (kSide * kSide), within = number % (kSide * kSide);
-    const int row = tile / across * kSide + within / kSide;
-    const int column = tile % across * kSide + within % kSide;
-    return {row, column, row * size + column, row < size && column < size};
-}
-
-EMOGENE_HD int pixel_numbers(int size) {
-    const int across = (size + kSide - 1) / kSide;
-    return across * across * kSide * kSide;
-}
 
 struct Ray {
     int pixel;

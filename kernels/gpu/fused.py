@@ -1,4 +1,4 @@
-"""A whole frame on a GPU by tensor cores: `PlainField` with other kernels.
+"""A whole frame on a GPU by tensor cores: `DeviceField` by other kernels.
 
 Networks are evaluated for 32 samples at a time in halves with float32 sums, their weights in shared
 memory; persistent warps take rays from a queue. A frame is one launch.
@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from ...contract.field import FieldSpec, TorsoSpec
 from .arrays import DeviceArray, allocate
 from .cubin_cache import CubinCache
+from .device_field import DeviceField
+from .evaluation import specification
+from .frame_plan import FramePlan
 from .fused_plan import FusedPlan, fused_plan, fused_specification, pack_layer
-from .plain import FramePlan, PlainField
 from .programs import Program, Shipped
 from .protocol import Gpu
 from .sources import read_unit
-from .specification import channels, specification
+from .specification import channels
 
 FUSED = "fused"
 
@@ -64,7 +66,7 @@ def pack_fragments(plan: FusedPlan, weights: Mapping[str, NDArray[Any]]) -> NDAr
     )
 
 
-class TensorField(PlainField):
+class TensorField(DeviceField):
     """The fields of one avatar in a GPU's memory, evaluated by tensor cores.
 
     Args:
@@ -108,6 +110,9 @@ class TensorField(PlainField):
         return _COUNTERS + 4 * size * size * (1 + channels(self._field))
 
     def _launches(self, plan: FramePlan, stream: int) -> None:
+        self._paint_frame(plan, stream)  # which does everything
+
+    def _paint_frame(self, plan: FramePlan, stream: int) -> None:
         assert plan.scratch is not None
         scratch = plan.scratch.address
         memory = _Memory(self._fragments.address, scratch, scratch + _COUNTERS)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ...contract.errors import BadOption
 from ...contract.field import FieldSpec, MlpSpec, TorsoSpec
+from .evaluation import evaluation
 from .specification import (
     Layout,
-    evaluation,
     header,
     layout,
     network_function,

@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from emogene.contract.errors import BadInput, BadOption
+from emogene.contract.errors import BadCheckpoint, BadInput, BadOption
+from emogene.contract.units import FEATURES_PER_FRAME, SAMPLES_PER_FEATURE, SAMPLES_PER_FRAME
 from emogene.reference.checkpoint import load_network
 from emogene.reference.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from emogene.runtime.audio.store import SampleStore
+from emogene.runtime.profiles import LIVE as LIVE_PROFILE
+from emogene.runtime.speech.networks import SpeechNetworks
+from emogene.runtime.speech.stream import StreamedSpeech
 from emogene.training.demo.speech.corpus import Corpus, CorpusConfig, build_corpus
 from emogene.training.demo.speech.phones import PHONES, PhoneSegment
-from emogene.training.hearing import Hearing, hear, running_moments
+from emogene.training.hearing import LIVE, Hearing, Listener, hear
 from emogene.training.hubert import (
     HubertTrainingConfig,
     PhoneRecogniser,
@@ -88,6 +93,9 @@ def test_a_tiny_encoder_learns_and_is_read_back(corpus: Corpus, tmp_path: Path) 
     samples = corpus.held_out[0].samples
     features = hubert_features(encoder, samples)
     assert features.shape == ((len(samples) - 400) // 320 + 1, 32)
+    other = replace(corpus, training=corpus.training[1:])
+    with pytest.raises(BadCheckpoint, match=r"training was \["):
+        train_hubert(TINY, other, tmp_path)
 
 
 def test_blocks_are_seeded_and_heard_whole_or_in_overlapping_pieces(corpus: Corpus) -> None:
@@ -99,9 +107,11 @@ def test_blocks_are_seeded_and_heard_whole_or_in_overlapping_pieces(corpus: Corp
     whole, pieces = heard_whole(blocks), heard_in_pieces(blocks, 2)
     np.testing.assert_allclose(whole.std(1), 1.0, rtol=1e-3)
     assert pieces.shape == (4, 12_880)
-    # The last piece knows the moments of nearly the whole block, the first only its own.
-    np.testing.assert_allclose(pieces[1], whole[0, 12_800:], atol=0.02)
-    np.testing.assert_allclose(pieces[2].std(), 1.0, rtol=1e-2)
+    listener = Listener(blocks[0])
+    np.testing.assert_array_equal(pieces[0], listener.hear(0, 12_880))
+    np.testing.assert_array_equal(pieces[1], listener.hear(12_800, 25_680))
+    # The second block's first piece knows nothing of the first block.
+    np.testing.assert_array_equal(pieces[2], Listener(blocks[1]).hear(0, 12_880))
 
 
 def test_speech_that_cannot_work_is_refused(corpus: Corpus, tmp_path: Path) -> None:
@@ -115,23 +125,47 @@ def test_speech_that_cannot_work_is_refused(corpus: Corpus, tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
-def test_moments_are_of_what_was_heard_so_far() -> None:
-    samples = np.concatenate([np.ones(16_000), 3 * np.ones(16_080)]).astype(np.float32)
-    mean, deviation = running_moments(samples)
-    assert len(mean) == 100
-    assert mean[:49].max() == 1.0 and deviation[:49].max() < 1e-3
-    assert mean[-1] == pytest.approx(samples.mean(), abs=1e-4)
-    assert deviation[-1] == pytest.approx(samples.std(), abs=1e-4)
+def test_live_hearing_is_what_a_live_session_hears() -> None:
+    torch.manual_seed(0)
+    encoder = PhoneRecogniser(TINY.network).encoder.eval()
+    rng = np.random.default_rng(0)
+    loudness = np.repeat(rng.uniform(0.0, 0.2, 20), 800)
+    samples = (loudness * rng.normal(size=16_000)).astype(np.float32)
+    heard: list[np.ndarray] = []
+
+    class Hubert:
+        def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            with torch.no_grad():
+                return {"features": encoder(torch.from_numpy(inputs["samples"])).numpy()}
+
+    class AudioToMotion:
+        def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            heard.append(inputs["features"][0])
+            return {"landmarks": np.zeros((1, len(inputs["features"][0]) // 2, 204), np.float32)}
+
+    store = SampleStore()
+    store.push(samples)
+    networks = SpeechNetworks(Hubert(), AudioToMotion(), 16)
+    session = StreamedSpeech(networks, store, LIVE_PROFILE, first_latent=0, seed=0)
+    hops = len(samples) // (LIVE_PROFILE.hop * SAMPLES_PER_FRAME) - 2
+    hop, ahead = (FEATURES_PER_FRAME * n for n in (LIVE_PROFILE.hop, session.ahead))
+    for index in range(hops):
+        session.hop(index)
+    count = len(samples) // SAMPLES_PER_FEATURE
+    found = hear(encoder, samples, count, LIVE)
+    for index, features in enumerate(heard):
+        new = features[len(features) - ahead - hop : len(features) - ahead]
+        np.testing.assert_allclose(found[index * hop :][:hop], new, atol=2e-4)
+    assert not np.allclose(found, hear(encoder, samples, count), atol=0.05)
 
 
-def test_live_hearing_with_all_the_context_is_offline_hearing() -> None:
+def test_hearing_cut_into_pieces_gives_every_feature() -> None:
     torch.manual_seed(0)
     encoder = PhoneRecogniser(TINY.network).encoder.eval()
     samples = np.random.default_rng(0).normal(0.0, 0.1, 12_880).astype(np.float32)
-    offline = hear(encoder, samples, 40)
-    np.testing.assert_allclose(hear(encoder, samples, 40, Hearing(0, 40, 0)), offline, atol=1e-3)
-    cut = hear(encoder, samples, 40, Hearing(4, 7, 2))
-    assert cut.shape == (40, 32) and not np.allclose(cut, offline, atol=0.05)
+    for hearing in (Hearing(0, 40, 0), Hearing(4, 7, 2)):
+        cut = hear(encoder, samples, 40, hearing)
+        assert cut.shape == (40, 32) and np.isfinite(cut).all()
 
 
 def test_labels_follow_the_sound_through_the_degradation(corpus: Corpus) -> None:

@@ -21,9 +21,9 @@ from emogene.kernels.fused import FrameInputs, FusedField
 from emogene.kernels.gpu import fused_plan as plans
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
+from emogene.kernels.gpu.frame_plan import frame_type
 from emogene.kernels.gpu.fused import TensorField, fused_program, pack_fragments
 from emogene.kernels.gpu.opening import open_gpu
-from emogene.kernels.gpu.plain import frame_type
 from emogene.kernels.gpu.specification import layout
 from emogene.kernels.reference.fused import FusedField as ReferenceField
 from emogene.reference.authors import authors_head
