@@ -20,7 +20,7 @@ EMOGENE_HD void bake_nodes(const PlainModel& model, const PlainFrame& frame,
 }
 
 // Colours once a ray, torso and background, for the pixels of one number a thread.
-EMOGENE_HD void finish_pixels(const WarpModel& warp, const PlainFrame& frame,
+EMOGENE_HD void finish_pixels(const FusedModel& warp, const PlainFrame& frame,
                               const PlainPicture& picture, const float* gathered, int number) {
     const int size = frame.size, pixels = size * size;
     const bool counted = number < pixel_numbers(size);
@@ -63,8 +63,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
     const PlainFrame& frame = *at;
     FusedCounters& counters = *memory.counters;
     {
-        const WarpModel warp = warp_model(model, memory.fragments, kGatherResident, kGatherSlice,
-                                          kGatherRow);
+        const FusedModel warp =
+            fused_model(model, memory, kGatherResident, kGatherSlice, kGatherRow);
         copy_words(warp.weights, memory.fragments + kGatherFirst, kGatherResident);
         if (kMoves) {
             bake_nodes(model, frame, counters);
@@ -74,8 +74,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
         gather_rays(warp, frame, memory);
     }
     __syncthreads();  // nobody needs them any more
-    const WarpModel warp =
-        warp_model(model, memory.fragments, kFinishResident, kFinishSlice, kFinishRow);
+    const FusedModel warp =
+        fused_model(model, memory, kFinishResident, kFinishSlice, kFinishRow);
     copy_words(warp.weights, memory.fragments + kFinishFirst, kFinishResident);
     const int numbers = pixel_numbers(frame.size);
     wait_for(counters.pixels_done, numbers);

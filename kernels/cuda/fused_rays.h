@@ -3,6 +3,7 @@
 
 #include "fused_queue.h"
 #include "pixels.h"
+#include "tables.h"
 
 #include "fused_evaluation.h"
 
@@ -12,8 +13,18 @@ namespace emogene {
 struct FusedMemory {
     const uint32_t* fragments;  // the networks' weights, as lanes load them
     FusedCounters* counters;
-    float* gathered;  // a transmittance a pixel, then kChannels numbers a pixel
+    float* gathered;     // a transmittance a pixel, then kChannels numbers a pixel
+    const void* tables;  // every grid's, one after the other
 };
+
+EMOGENE_HD FusedModel fused_model(const PlainModel& model, const FusedMemory& memory,
+                                  int resident_words, int slice_words, int row_words) {
+    FusedModel made;
+    static_cast<WarpModel&>(made) =
+        warp_model(model, memory.fragments, resident_words, slice_words, row_words);
+    point_at(memory.tables, made.tables);
+    return made;
+}
 
 struct Ray {
     int pixel;
@@ -62,7 +73,7 @@ EMOGENE_HD bool any_of(bool wanted) {
 }
 
 // All samples of all rays. Every warp of the block comes here.
-EMOGENE_HD void gather_rays(const WarpModel& warp, const PlainFrame& frame,
+EMOGENE_HD void gather_rays(const FusedModel& warp, const PlainFrame& frame,
                             const FusedMemory& memory) {
     FusedCounters& counters = *memory.counters;
     const OccupancyGrid occupancy = occupancy_of(warp.bits, warp.distance);

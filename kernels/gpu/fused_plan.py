@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...contract.errors import BadOption
 from ...contract.field import FieldSpec, MlpSpec, TorsoSpec
 from .evaluation import evaluation
 from .specification import (
     Layout,
+    boolean,
     header,
     layout,
     network_function,
@@ -183,14 +181,15 @@ def fused_plan(field: FieldSpec, torso: TorsoSpec | None, architecture: str) -> 
 
 
 def fused_specification(
-    field: FieldSpec, torso: TorsoSpec | None, architecture: str
+    field: FieldSpec, torso: TorsoSpec | None, architecture: str, *, half_tables: bool
 ) -> dict[str, str]:
     """The headers that the fused kernels need beside the plain ones', by name."""
     plan, places = fused_plan(field, torso, architecture), layout(field, torso)
     constants = [
         f"constexpr int kTurns = {TURNS};",
         f"constexpr int kThreads = {plan.threads};",
-        f"constexpr bool kMoves = {'true' if field.displacement else 'false'};",
+        f"constexpr bool kMoves = {boolean(field.displacement is not None)};",
+        f"constexpr bool kHalfTables = {boolean(half_tables)};",
     ]
     types: list[str] = []
     networks: list[str] = []
@@ -201,7 +200,7 @@ def fused_specification(
             f"constexpr int k{name}Resident = {part.resident_words};",
             f"constexpr int k{name}Row = {part.row_words};",
             f"constexpr int k{name}Slice = {part.slice_words};",
-            f"constexpr bool k{name}Streamed = {'true' if part.streamed else 'false'};",
+            f"constexpr bool k{name}Streamed = {boolean(bool(part.streamed))};",
         ]
         shared = 0
         for layer in part.layers:
@@ -212,50 +211,15 @@ def fused_specification(
                 f"kOutputs = {layer.outputs}, kTerms = {layer.terms}, kFirst = {first}, "
                 f"kShared = {shared if stays else -1}, kSlice = {tiles}, "
                 f"kRowWords = {part.row_words}; "
-                f"static constexpr bool kHidden = {'true' if layer.hidden else 'false'}; }};"
+                f"static constexpr bool kHidden = {boolean(layer.hidden)}; }};"
             )
             first += layer.words
             shared += layer.words if stays else 0
         networks += _networks(part, places)
     return {
         PLAN: header(constants),
-        FUSED_EVALUATION: header([*types, *networks, *evaluation(field, torso, "WarpModel")]),
+        FUSED_EVALUATION: header([*types, *networks, *evaluation(field, torso, "FusedModel")]),
     }
-
-
-def pack_layer(weight: NDArray[np.float32], layer: TensorLayer) -> NDArray[np.uint32]:
-    """Weights as lanes load them: for 8 outputs, 16 inputs and each term, lane l's two words hold
-    the weights of output l // 4 and inputs 2 (l % 4), 2 (l % 4) + 1, and those 8 further.
-
-    Args:
-        weight: (outputs, inputs).
-
-    Returns:
-        (words,)
-
-    Raises:
-        BadOption: a weight is beyond a half's range.
-    """
-    inputs, outputs = layer.padded
-    name = f"{layer.network.name}.{layer.index}.weight"
-    most = float(np.abs(weight).max(initial=0))
-    if most > float(np.finfo(np.float16).max):
-        raise BadOption(name, expected="weights within ±65504, as halves hold", found=f"{most:.3g}")
-    padded = np.zeros((outputs, inputs), np.float32)
-    padded[: layer.outputs, : layer.inputs] = weight
-    terms = split_halves(padded, layer.terms)
-    # (term, tile of outputs, output, tile of inputs, word, pair, half of the word)
-    cut = terms.reshape(layer.terms, outputs // 8, 8, inputs // 16, 2, 4, 2)
-    lanes = cut.transpose(1, 3, 0, 2, 5, 4, 6)  # tile, tile, term, output, pair, word, half
-    return np.ascontiguousarray(lanes).view(np.uint32).reshape(-1)
-
-
-def split_halves(values: NDArray[np.float32], terms: int) -> NDArray[np.float16]:
-    """(terms, …): the nearest halves, then the nearest to what they lack."""
-    first = values.astype(np.float16)
-    if terms == 1:
-        return first[None]
-    return np.stack([first, (values - first.astype(np.float32)).astype(np.float16)])
 
 
 def _networks(part: PartPlan, places: Layout) -> list[str]:
