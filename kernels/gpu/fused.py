@@ -1,7 +1,7 @@
 """A whole frame on a GPU by tensor cores: `DeviceField` by other kernels.
 
 Networks are evaluated for 32 samples at a time in halves with float32 sums, their weights in shared
-memory; persistent warps take rays from a queue.
+memory; persistent warps take rays from a queue. A frame is one launch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .cubin_cache import CubinCache
 from .device_field import DeviceField
 from .evaluation import specification
 from .frame_plan import FramePlan
-from .fused_plan import FusedPlan, KernelPlan, fused_plan, fused_specification, pack_layer
+from .fused_plan import FusedPlan, fused_plan, fused_specification, pack_layer
 from .programs import Program, Shipped
 from .protocol import Gpu
 from .sources import read_unit
@@ -27,15 +27,18 @@ from .specification import channels
 
 FUSED = "fused"
 
+_COUNTERS = 7 * 128
+"""Bytes of ``FusedCounters``."""
+
 
 class _Memory(ctypes.Structure):
     """``FusedMemory``."""
 
-    _fields_ = (("fragments", ctypes.c_void_p), ("gathered", ctypes.c_void_p))
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("fragments", "counters", "gathered"))
 
 
 def fused_program(field: FieldSpec, torso: TorsoSpec | None, architecture: str) -> Program:
-    """The kernels, specialised on the fields and on the architecture's shared memory.
+    """The kernel, specialised on the fields and on the architecture's shared memory.
 
     Raises:
         BadOption: its shared memory is too small.
@@ -67,7 +70,7 @@ class TensorField(DeviceField):
     """The fields of one avatar in a GPU's memory, evaluated by tensor cores.
 
     Args:
-        blocks: of a launch; None fills the GPU once.
+        blocks: of the launch; None fills the GPU once.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class TensorField(DeviceField):
         cache: CubinCache | None = None,
         blocks: int | None = None,
     ) -> None:
-        self._blocks = blocks
+        self._asked = blocks
         super().__init__(gpu, field, weights, torso, shipped=shipped, cache=cache)
 
     def _program(self) -> Program:
@@ -90,15 +93,12 @@ class TensorField(DeviceField):
         return fused_program(self._field, self._torso, architecture)
 
     def _find_kernels(self) -> None:
-        self._gather = self._persistent("gather_rays", self._layout.gather)
-        self._finish = self._persistent("finish_pixels", self._layout.finish)
-
-    def _persistent(self, name: str, plan: KernelPlan) -> tuple[int, int, KernelPlan]:
-        """A kernel and as many blocks as the GPU holds at a time."""
-        gpu, function = self.gpu, self.gpu.function(self._module, name)
-        gpu.allow_shared_memory(function, plan.shared_bytes)
-        held = gpu.resident_blocks(function, plan.threads, plan.shared_bytes)
-        return function, self._blocks or max(1, held) * gpu.facts.multiprocessors, plan
+        """The kernel, and as many blocks as the GPU holds at a time."""
+        gpu, plan = self.gpu, self._layout
+        self._paint = gpu.function(self._module, "paint_frame")
+        gpu.allow_shared_memory(self._paint, plan.shared_bytes)
+        held = gpu.resident_blocks(self._paint, plan.threads, plan.shared_bytes)
+        self._blocks = self._asked or max(1, held) * gpu.facts.multiprocessors
 
     def _upload_more(self, weights: Mapping[str, NDArray[Any]]) -> list[DeviceArray]:
         packed = pack_fragments(self._layout, weights)
@@ -107,13 +107,15 @@ class TensorField(DeviceField):
         return [self._fragments]
 
     def _scratch(self, size: int) -> int:
-        return 4 * size * size * (1 + channels(self._field))
+        return _COUNTERS + 4 * size * size * (1 + channels(self._field))
+
+    def _launches(self, plan: FramePlan, stream: int) -> None:
+        self._paint_frame(plan, stream)  # which does everything
 
     def _paint_frame(self, plan: FramePlan, stream: int) -> None:
         assert plan.scratch is not None
-        memory = _Memory(self._fragments.address, plan.scratch.address)
-        frame = ctypes.c_void_p(plan.frame.address)
-        arguments = (self._model, frame, plan.structure, memory)
-        for function, blocks, kernel in (self._gather, self._finish):
-            shape = ((blocks, 1, 1), (kernel.threads, 1, 1))
-            self.gpu.launch(function, *shape, arguments, kernel.shared_bytes, stream)
+        scratch = plan.scratch.address
+        memory = _Memory(self._fragments.address, scratch, scratch + _COUNTERS)
+        arguments = (self._model, ctypes.c_void_p(plan.frame.address), plan.structure, memory)
+        grid, block = (self._blocks, 1, 1), (self._layout.threads, 1, 1)
+        self.gpu.launch(self._paint, grid, block, arguments, self._layout.shared_bytes, stream)
