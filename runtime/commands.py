@@ -51,6 +51,7 @@ class RendererOption(str, Enum):
     GPU_PLAIN = "gpu-plain"
     GPU_WAVEFRONT = "gpu-wavefront"
     GPU_FUSED = "gpu-fused"
+    GPU_FUSED_FLOAT32 = "gpu-fused-float32"
 
 
 class StatsChoice(str, Enum):

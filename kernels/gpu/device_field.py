@@ -66,7 +66,6 @@ class DeviceField(ABC):
         self._kind, self.origin = program.name, code.origin
         self._frame_type = frame_type(field, torso)
         self._module = gpu.load(code.image)
-        self._bake = gpu.function(self._module, "bake_nodes")
         self._find_kernels()
         self._stream = gpu.create_stream()
         self._lock = threading.Lock()
@@ -223,12 +222,14 @@ class DeviceField(ABC):
         return frame
 
     def _launches(self, plan: FramePlan, stream: int) -> None:
+        """Enqueue what makes a picture of a frame's inputs."""
         gpu, frame = self.gpu, _P(plan.frame.address)
+        gpu.fill(plan.counts.address, 0, plan.counts.nbytes, stream)
         if self._field.displacement is not None:
             nodes = int(np.prod(self._field.displacement.resolution))
-            blocks = -(-nodes // _NODES_A_BLOCK)
+            bake, blocks = gpu.function(self._module, "bake_nodes"), -(-nodes // _NODES_A_BLOCK)
             gpu.launch(
-                self._bake, (blocks, 1, 1), (_NODES_A_BLOCK, 1, 1), (self._model, frame), 0, stream
+                bake, (blocks, 1, 1), (_NODES_A_BLOCK, 1, 1), (self._model, frame), 0, stream
             )
         self._paint_frame(plan, stream)
 

@@ -42,7 +42,8 @@ def specification(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, str]:
 
 
 def evaluation_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
-    """The header: networks in float32, the parts between them, and whole evaluations."""
+    """The header: networks in float32, the parts between them for models whose tables lie as they
+    like, and whole evaluations."""
     places = layout(field, torso)
     lines = [line for n in all_networks(field, torso) for line in _network(n, places)]
     lines += [*_displaced(field), *_features(field), *_density(field), *_looks(field)]
@@ -100,15 +101,15 @@ def _features(field: FieldSpec) -> Lines:
     """What the density network is given: without, then with, what hangs on the ambient network."""
     lines = [
         "// All but the ambient grids.",
-        "EMOGENE_HD void read_features(const PlainModel& model, Vec3 p, Vec3 moved, "
-        "float* features) {",
+        "template <class Model>",
+        "EMOGENE_HD void read_features(const Model& model, Vec3 p, Vec3 moved, float* features) {",
         "    float u[3];",
         "    (void)moved;",
     ]
     ambient = [
         "// The grids at the ambient coordinate, from its network's raw outputs.",
-        "EMOGENE_HD void read_ambient(const PlainModel& model, const float* raw, "
-        "float* features) {",
+        "template <class Model>",
+        "EMOGENE_HD void read_ambient(const Model& model, const float* raw, float* features) {",
     ]
     if field.ambient is not None:
         ambient += [
@@ -155,7 +156,8 @@ def _looks(field: FieldSpec) -> Lines:
     ]
     of_ray = [
         "// What a ray's colour is asked for, from what it gathered.",
-        "EMOGENE_HD void ray_looks(const PlainModel& model, Vec3 origin, Vec3 direction, "
+        "template <class Model>",
+        "EMOGENE_HD void ray_looks(const Model& model, Vec3 origin, Vec3 direction, "
         "const float* channels, float opacity, float* looks) {",
     ]
     if field.colour_at == "sample":
@@ -196,7 +198,8 @@ def _torso_parts(torso: TorsoSpec | None) -> Lines:
     ]
     of_looks = [
         "// The rest of what its colour is asked for, before and after its place in the row.",
-        "EMOGENE_HD void torso_looks(const PlainModel& model, const float* raw, "
+        "template <class Model>",
+        "EMOGENE_HD void torso_looks(const Model& model, const float* raw, "
         "const float* head, float* in) {",
     ]
     if torso is None:

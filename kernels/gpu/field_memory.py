@@ -15,7 +15,7 @@ from ..fused_structures import field_structure, torso_structure
 from ..occupancy import Occupancy
 from .arrays import DeviceArray, allocate
 from .protocol import Gpu
-from .specification import layout
+from .specification import Layout, layout
 
 
 class Model(ctypes.Structure):
@@ -46,7 +46,7 @@ def upload_model(
     moves = field.displacement is not None
     nodes = (3 * int(np.prod(field.displacement.resolution)),) if field.displacement else (1,)
     arrays: list[NDArray[Any]] = [
-        _joined(weights, places.tables, places.table_size),
+        joined_tables(weights, places),
         _joined(weights, places.parameters, places.parameter_size),
         occupancy.bits,
         occupancy.distance,
@@ -59,6 +59,11 @@ def upload_model(
     made = [allocate(gpu, a.shape, a.dtype, stream, a) for a in arrays]
     gpu.synchronise(stream)  # the arrays may go
     return made
+
+
+def joined_tables(weights: Mapping[str, NDArray[Any]], places: Layout) -> NDArray[np.float32]:
+    """Every grid's table, one after the other."""
+    return _joined(weights, places.tables, places.table_size)
 
 
 def _joined(

@@ -45,7 +45,7 @@ class FramePlan:
 
     Args:
         key: size, whether there is an image, whether the head is kept.
-        scratch: bytes of memory between kernels.
+        scratch: bytes of memory that only the kernels use, zeros at first.
         launches: enqueues the kernels.
     """
 
@@ -63,9 +63,11 @@ class FramePlan:
         self._gpu, self._launches, self._graph = gpu, launches, 0
         self._staged = np.zeros((), frame)
         self.frame = allocate(gpu, (frame.itemsize,), np.uint8, stream)
-        # Samples, rays, and the pixels given out.
-        self.counts = allocate(gpu, (3,), np.uint64, stream)
+        # Samples, and rays that took one.
+        self.counts = allocate(gpu, (2,), np.uint64, stream)
         self.scratch = allocate(gpu, (scratch,), np.uint8, stream) if scratch else None
+        if self.scratch is not None:
+            gpu.fill(self.scratch.address, 0, scratch, stream)
         self.image = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
         self.background = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
         self.head = allocate(gpu, (size, size, 4), np.float32, stream) if with_head else None
@@ -103,7 +105,7 @@ class FramePlan:
             try:
                 gpu.begin_capture(own)
                 try:
-                    self._enqueue(own)
+                    self._launches(self, own)
                 finally:
                     self._graph = gpu.end_capture(own)
             finally:
@@ -111,7 +113,7 @@ class FramePlan:
         if self._graph:
             gpu.replay(self._graph, stream)
         else:
-            self._enqueue(stream)
+            self._launches(self, stream)
         gpu.record(self._done, stream)
 
     def fetch(self, stream: int) -> tuple[UInt8 | None, Float32 | None, NDArray[np.uint64]]:
@@ -126,7 +128,7 @@ class FramePlan:
         self._gpu.synchronise(stream)
         image, head, counts = made
         assert counts is not None
-        return image, head, counts[:2]
+        return image, head, counts
 
     def close(self) -> None:
         """Free its memory."""
@@ -145,10 +147,6 @@ class FramePlan:
         ):
             if array is not None:
                 array.close()
-
-    def _enqueue(self, stream: int) -> None:
-        self._gpu.fill(self.counts.address, 0, self.counts.nbytes, stream)
-        self._launches(self, stream)
 
     def _differs(self, background: UInt8) -> bool:
         return self._shown is None or not np.array_equal(self._shown, background)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -135,7 +135,7 @@ def open_field(
 
 def _made(
     gpu: Gpu,
-    make: type[DeviceField],
+    make: Callable[..., DeviceField],
     manifest: Manifest,
     weights: Mapping[str, NDArray[Any]],
     shipped: Shipped,
