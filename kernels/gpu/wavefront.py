@@ -101,9 +101,10 @@ class WavefrontField(DeviceField):
         return wavefront_program(self._field, self._torso)
 
     def _find_kernels(self) -> None:
-        names = [n for n in KERNELS if n != "bake_nodes"]
-        names += [f"run_{role}" for role in networks_by_role(self._field, self._torso)]
+        networks = (f"run_{role}" for role in networks_by_role(self._field, self._torso))
+        names = (*KERNELS, *networks)
         self._functions = {name: self.gpu.function(self._module, name) for name in names}
+        self._bake = self._functions["bake_nodes"]
 
     def _scratch(self, size: int) -> int:
         return self._layout_of(size).size

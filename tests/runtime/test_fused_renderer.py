@@ -155,7 +155,7 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
         choose("gpu", manifest=published, gpu=gpu)
     with pytest.raises(
         BadOption,
-        match="expected one of auto, fused, wavefront, gpu, gpu-plain, .*, found 'cubist'",
+        match=r"expected one of auto, fused, wavefront, gpu, gpu-plain, .*, found 'cubist'",
     ):
         choose("cubist")
 
