@@ -21,7 +21,9 @@ from ..contract.units import SAMPLE_RATE
 from ..runtime import avatar as avatars
 from ..runtime.avatar import Avatar
 from ..runtime.backends.choice import AUTO
+from ..runtime.backends.precisions import named_precisions
 from ..runtime.render.choice import AUTO as AUTO_RENDERER
+from ..runtime.render.rounds import PER_RAY
 from ..runtime.session import Session
 from .structures import S16, TABLE, OpenOptions, SessionOptions, Stats, Table
 
@@ -77,7 +79,7 @@ def _answering(function: Function, most: int) -> Function:
             return function(*arguments[:-1])
         except BaseException as error:
             status, text = _told(error)
-            line = text.encode(errors="replace")[: most - 1]
+            line = text.encode()[: most - 1]
             # A character cut in half would make the rest unreadable to strict readers.
             line = line.decode(errors="ignore").encode()
             ctypes.memmove(arguments[-1], line + b"\0", len(line) + 1)
@@ -110,7 +112,8 @@ def pull(session: int) -> tuple[Any, ...]:
 def _told(error: BaseException) -> tuple[int, str]:
     """Its status, and one line."""
     status, text = _status(error)
-    return status, " ".join(text.replace("\0", " ").split())
+    # What a path's odd bytes became has no UTF-8.
+    return status, " ".join(text.replace("\0", " ").encode(errors="replace").decode().split())
 
 
 def _status(error: BaseException) -> tuple[int, str]:
@@ -137,6 +140,9 @@ def _open(number: int, path: bytes | None, options: Any) -> int:
         backend=_text(wanted.backend) or AUTO,
         renderer=_text(wanted.renderer) or AUTO_RENDERER,
         strict=bool(wanted.strict),
+        max_sessions="auto" if wanted.max_sessions == -1 else wanted.max_sessions or None,
+        marching=_text(wanted.marching) or PER_RAY,
+        precisions=named_precisions("precisions", (_text(wanted.precisions) or "").split(",")),
     )
     return OK
 
@@ -204,4 +210,5 @@ def _stats(number: int, stats: Any) -> int:
     told.first_frame_seconds = -1.0 if first is None else first
     told.speech_seconds, told.render_seconds = metrics.speech_seconds, metrics.render_seconds
     told.dropped_seconds, told.interrupts = metrics.dropped_seconds, metrics.interrupts
+    told.waited_seconds = metrics.waited_seconds
     return OK

@@ -26,7 +26,9 @@ class OpenOptions(ctypes.Structure):
         ("backend", TEXT),
         ("renderer", TEXT),
         ("strict", I32),
-        ("reserved", I32),
+        ("max_sessions", I32),
+        ("marching", TEXT),
+        ("precisions", TEXT),
     )
 
 
@@ -59,6 +61,7 @@ class Stats(ctypes.Structure):
         ("render_seconds", F64),
         ("dropped_seconds", F64),
         ("interrupts", I64),
+        ("waited_seconds", F64),
     )
 
 

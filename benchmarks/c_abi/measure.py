@@ -1,20 +1,20 @@
 """The same frames pulled through Python's session and through the C ABI, in turns.
 
-A program in C (``pull.c``) and this process hold an avatar each and sessions of the same samples
-and seed. They take turns, frame by frame, and each times its own calls. What a frame says it spent on
-hearing and rendering is taken off: the same work in all ways, which varies by more than what is
-looked for.
+A program in C (``pull.c``) opens an avatar through the C ABI and pulls its frames in all ways, each
+from a session of its own with the same samples and seed; Python's are pulled in the same process
+and thread (``beside.py``). What a frame says it spent on hearing and rendering is taken off: the
+same work in all ways, which varies by more than what is looked for.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import emogene
 from emogene.contract.errors import Failure, Unavailable
 from emogene.contract.units import SAMPLES_PER_FRAME
 
@@ -39,7 +38,15 @@ PAIRS = {
 }
 """Each way through the C ABI, and Python's way to the same; Python has no NV12."""
 
-_LETTERS = dict(zip(PAIRS, b"bran", strict=True))
+_LETTERS = {
+    PYTHON: b"p",
+    "Python, RGB copied": b"c",
+    "Python, RGBA copied": b"q",
+    LOAN: b"b",
+    "C, RGB copied": b"r",
+    "C, RGBA copied": b"a",
+    "C, NV12 copied": b"n",
+}
 
 Pull = Callable[[], tuple[NDArray[np.uint8], float]]
 """Pulls the next frame: its first row of RGB, where there is one, and the seconds it took beyond
@@ -54,12 +61,13 @@ class Host:
     def __init__(self, engine_dir: Path | None, size: int, threads: int, samples: Path) -> None:
         self._row = 3 * size
         program = _built(samples.parent)
-        words = [program, engine_dir or "", str(size), str(threads), samples]
+        beside = Path(__file__).with_name("beside.py")
+        words = [program, engine_dir or "", str(size), str(threads), samples, beside]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def pulling(self, way: str) -> Pull:
-        """Pulls in one of the ways of `PAIRS`."""
-        asked = bytes([_LETTERS[way]])
+        """Pulls in one of the ways."""
+        asked = _LETTERS[way]
 
         def pull() -> tuple[NDArray[np.uint8], float]:
             assert self._process.stdin is not None and self._process.stdout is not None
@@ -92,34 +100,8 @@ def _built(folder: Path) -> Path:
     asked = subprocess.run([config, "--cflags", "--libs"], stdout=subprocess.PIPE, check=True)
     source, program = Path(__file__).with_name("pull.c"), folder / "pull"
     command = [compiler, "-std=c99", "-O2", source, "-o", program, *asked.stdout.decode().split()]
-    subprocess.run([*command, "-pthread"], check=True)
+    subprocess.run([*command, "-pthread", "-ldl"], check=True)
     return program
-
-
-class FromPython:
-    """Sessions in this process, pulled in the ways of Python."""
-
-    def __init__(self, avatar: emogene.Avatar, size: int, samples: NDArray[np.float32]) -> None:
-        self._avatar, self._size, self._samples = avatar, size, samples
-
-    def pulling(self, keep: NDArray[np.uint8] | None = None) -> Pull:
-        """Pulls frames and gives them back at once; copied into the first channels of ``keep``,
-        (size, size, 3 or 4), if there is one."""
-        session = self._avatar.session(size=self._size)
-        session.push(self._samples)
-        session.flush()
-
-        def pull() -> tuple[NDArray[np.uint8], float]:
-            began = time.perf_counter()
-            frame = session.pull()
-            if keep is not None:
-                keep[..., :3] = frame.image
-            row = frame.image[0].reshape(-1).copy()
-            inside = frame.speech_seconds + frame.render_seconds
-            del frame
-            return row, time.perf_counter() - began - inside
-
-        return pull
 
 
 def measure(engine_dir: Path | None, size: int, frames: int, threads: int) -> list[dict[str, Any]]:
@@ -140,14 +122,7 @@ def measure(engine_dir: Path | None, size: int, frames: int, threads: int) -> li
         samples.tofile(folder / "samples.f32")
         host = Host(engine_dir, size, threads, folder / "samples.f32")
         ending.callback(host.close)
-        avatar = ending.enter_context(emogene.open(engine_dir, threads=threads))
-        python = FromPython(avatar, size, samples)
-        pulls = {
-            PYTHON: python.pulling(),
-            "Python, RGB copied": python.pulling(np.zeros((size, size, 3), np.uint8)),
-            "Python, RGBA copied": python.pulling(np.full((size, size, 4), 255, np.uint8)),
-            **{way: host.pulling(way) for way in PAIRS},
-        }
+        pulls = {way: host.pulling(way) for way in _LETTERS}
         taken = _in_turns(pulls, frames)
     return [
         {
@@ -162,11 +137,11 @@ def measure(engine_dir: Path | None, size: int, frames: int, threads: int) -> li
 
 def _in_turns(pulls: dict[str, Pull], frames: int) -> dict[str, list[float]]:
     taken: dict[str, list[float]] = {way: [] for way in pulls}
-    names = list(pulls)
+    names, order = list(pulls), random.Random(0)
     for k in range(frames + 1):
         seen = {}
-        # Whoever comes first finds the caches cold: each is first in turn.
-        for way in names[k % len(names) :] + names[: k % len(names)]:
+        # What comes before leaves the caches warm or cold: nobody always follows the same one.
+        for way in order.sample(names, len(names)):
             seen[way], seconds = pulls[way]()
             if k:
                 taken[way].append(seconds)

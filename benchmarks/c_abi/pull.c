@@ -1,12 +1,14 @@
-/* pull ENGINE_DIR SIZE THREADS SAMPLES: times pulls through the C ABI, one for each byte it reads.
+/* pull ENGINE_DIR SIZE THREADS SAMPLES BESIDE: times pulls, one for each byte it reads.
  *
- * SAMPLES is a file of 16 kHz mono float32; an ENGINE_DIR of "" is the built-in avatar. Every way to
- * pull has a session of its own, all of the same samples. A byte on standard input names the way: b
- * borrows, and r, a, n copy RGB, RGBA, NV12. On standard output comes back a `struct answer`, then
- * the picture's first 3 × SIZE bytes. The frames are pulled in a thread that Python never heard of, as
- * in a service.
+ * SAMPLES is a file of 16 kHz mono float32; an ENGINE_DIR of "" is the built-in avatar. A byte on
+ * standard input names the way: b borrows, and r, a, n copy RGB, RGBA, NV12 through the C ABI; any
+ * other is for the `turn` of BESIDE, a Python program that runs in this process, on the same avatar.
+ * Every way has a session of its own, all of the same samples. On standard output comes back a
+ * `struct answer`, then the picture's first 3 × SIZE bytes. All is pulled in one thread, which Python
+ * never heard of, as in a service.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <emogene.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -25,11 +27,28 @@ enum { kCount = 4 };
 static emogene_session *sessions[kCount];
 static size_t row;
 static int32_t side;
+static const char *samples_path, *beside;
 
 static double now(void) {
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
     return (double)at.tv_sec + 1e-9 * (double)at.tv_nsec;
+}
+
+/* Runs a line of Python; its exception is printed. */
+static int python(const char *line) {
+    int (*ensure)(void);
+    int (*run)(const char *);
+    void (*release)(int);
+    int state, failed;
+    *(void **)&ensure = dlsym(RTLD_DEFAULT, "PyGILState_Ensure");
+    *(void **)&run = dlsym(RTLD_DEFAULT, "PyRun_SimpleString");
+    *(void **)&release = dlsym(RTLD_DEFAULT, "PyGILState_Release");
+    if (ensure == NULL || run == NULL || release == NULL) return -1;
+    state = ensure();
+    failed = run(line);
+    release(state);
+    return failed;
 }
 
 static emogene_status borrow(emogene_session *session, emogene_frame_info *info, uint8_t *seen) {
@@ -41,31 +60,41 @@ static emogene_status borrow(emogene_session *session, emogene_frame_info *info,
     return emogene_frame_release(frame);
 }
 
-static int serve(uint8_t *picture, size_t capacity) {
+static emogene_status pull(int way, uint8_t *picture, size_t capacity, struct answer *answer) {
     static emogene_frame_info info = EMOGENE_FRAME_INFO_INIT;
+    const double began = now();
+    const emogene_status status =
+        way == 0 ? borrow(sessions[0], &info, picture)
+                 : emogene_pull(sessions[way], (emogene_format)(way - 1), picture, capacity, 0, &info);
+    answer->seconds = now() - began;
+    answer->inside = info.speech_seconds + info.render_seconds;
+    return status;
+}
+
+static int serve(uint8_t *picture, size_t capacity) {
+    struct answer answer;
+    char line[4096];
     int way;
+    snprintf(line, sizeof line,
+             "beside = {}\nexec(compile(open('%s').read(), '%s', 'exec'), beside)\n"
+             "beside['prepare']('%s', %d, %llu, %llu)\n",
+             beside, beside, samples_path, side, (unsigned long long)(size_t)&answer,
+             (unsigned long long)(size_t)picture);
+    if (python(line)) return 1;
     while ((way = getchar()) != EOF) {
         const char *at = strchr(kWays, way);
-        struct answer answer;
-        emogene_status status;
-        double began;
-        if (way == 0 || at == NULL) return 1;
-        began = now();
-        status = at == kWays
-                     ? borrow(sessions[0], &info, picture)
-                     : emogene_pull(sessions[at - kWays], (emogene_format)(at - kWays - 1), picture,
-                                    capacity, 0, &info);
-        answer.seconds = now() - began;
-        if (status != EMOGENE_OK) {
-            fprintf(stderr, "%c: %d %s\n", way, status, emogene_last_error());
+        if (at == NULL) {
+            snprintf(line, sizeof line, "beside['turn'](%d)", way);
+            if (python(line)) return 1;
+        } else if (pull((int)(at - kWays), picture, capacity, &answer) != EMOGENE_OK) {
+            fprintf(stderr, "%c: %s\n", way, emogene_last_error());
             return 1;
         }
-        answer.inside = info.speech_seconds + info.render_seconds;
         fwrite(&answer, sizeof answer, 1, stdout);
         fwrite(picture, 1, row, stdout);
         if (fflush(stdout)) return 1;
     }
-    return 0;
+    return python("beside['close']()");
 }
 
 static void *thread(void *result) {
@@ -92,13 +121,15 @@ int main(int count, char **words) {
     pthread_t puller;
     int k, result = 1;
 
-    if (count != 5) return failed("usage: pull ENGINE_DIR SIZE THREADS SAMPLES");
+    if (count != 6) return failed("usage: pull ENGINE_DIR SIZE THREADS SAMPLES BESIDE");
     side = options.size = atoi(words[2]);
     row = 3 * (size_t)side;
     how.threads = atoi(words[3]);
+    samples_path = words[4];
+    beside = words[5];
     if (emogene_open(*words[1] ? words[1] : NULL, &how, &avatar)) return failed("open");
     for (k = 0; k < kCount; ++k) {
-        FILE *from = fopen(words[4], "rb");
+        FILE *from = fopen(samples_path, "rb");
         size_t got;
         if (from == NULL) return failed("samples");
         if (emogene_session_open(avatar, &options, &sessions[k])) return failed("session");

@@ -66,7 +66,6 @@ emogene_status end(Session &session) {
 void describe(const Pulled &held, emogene_frame_info *info) {
   if (info == nullptr) return;
   emogene_frame_info known EMOGENE_FRAME_INFO_INIT;
-  known.struct_size = info->struct_size;
   known.size = held.size;
   known.index = held.index;
   known.time = held.time;
@@ -75,7 +74,7 @@ void describe(const Pulled &held, emogene_frame_info *info) {
   known.speech_seconds = held.speech_seconds;
   known.render_seconds = held.render_seconds;
   std::memcpy(known.audio, held.audio(), sizeof known.audio);
-  std::memcpy(info, &known, sizeof known);
+  hand_out(known, info);
 }
 
 emogene_status push(emogene_session *handle, const void *samples, std::size_t count, Samples kind) {
@@ -246,7 +245,10 @@ emogene_status emogene_session_stats(emogene_session *session, emogene_stats *st
   return with_session(session, [&](Session &open) -> emogene_status {
     if (stats == nullptr) return missing("stats");
     if (const emogene_status bad = check_result("stats", stats)) return bad;
-    return in_python(table().stats, open.number, stats);
+    emogene_stats known EMOGENE_STATS_INIT;
+    if (const emogene_status bad = in_python(table().stats, open.number, &known)) return bad;
+    hand_out(known, stats);
+    return EMOGENE_OK;
   });
 }
 
