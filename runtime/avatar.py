@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import TypeVar
 
 from ..contract import stages
 from ..contract.data import Frame
 from ..contract.emotions import NEUTRAL, checked_intensity
-from ..contract.errors import BadOption, SessionMisuse
+from ..contract.errors import BadOption
 from ..contract.manifest import Manifest
 from ..contract.units import SAMPLE_RATE
-from ..contract.weights import BACKGROUND, POSES
+from ..contract.weights import POSES
 from ..kernels.threads import ThreadPool
 from .admission import Admission, MaxSessions, checked_limit
 from .audio.load import AudioSource, as_chunks
@@ -28,35 +25,20 @@ from .noise import checked_seed
 from .poses.idle import IdleRule, build_idle_track
 from .poses.walk import PoseWalk
 from .profiles import OFFLINE, Profile, find_profile
-from .render.background import resized
 from .render.choice import AUTO as AUTO_RENDERER
-from .render.choice import GPU, RendererChoice, checked_renderer
-from .render.field_opening import prepare_field
-from .render.fused import FusedHead, FusedRenderer
-from .render.gpu import GpuRenderer
-from .render.head import Head
+from .render.choice import RendererChoice, checked_renderer
 from .render.quality import Quality, find_quality
-from .render.renderer import LayeredRenderer, Renderer
-from .render.rounds import AUTHORS, LEAST_LIGHT, PER_RAY, checked_marching
-from .render.torso import Torso, TorsoNetworks
-from .render.wavefront import HeadNetworks, WavefrontHead
+from .render.renderer import Renderer
+from .render.rounds import PER_RAY, checked_marching
+from .renderers import Renderers
 from .scheduler import Beats, FrameScheduler, LoadMeter
 from .session import Session, SessionParts
 from .session_options import SessionOptions
 from .speech.networks import SpeechNetworks
 from .speech.speed import HearingSpeed
 
-MAX_SIZE = 4096
-"""Largest side of a picture, pixels."""
-
 MOST_SLOTS = 2
 """Frames computed at once, at most: their kernels take turns, only what is around them overlaps."""
-
-KEPT = 4
-"""Renderers an avatar keeps; a large one holds hundreds of megabytes. Sessions hold their own."""
-
-Key = TypeVar("Key")
-Made = TypeVar("Made")
 
 
 def open(
@@ -141,28 +123,23 @@ class Avatar:
         strict: bool = False,
         max_sessions: MaxSessions = None,
     ) -> None:
-        self._loaded, self._threads, self._marching = loaded, threads, marching
+        self._loaded, self._threads = loaded, threads
         runners = loaded.runners
         self._speech = SpeechNetworks(
             runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], loaded.manifest.latent_width
         )
         self._hearing = HearingSpeed(self._speech)
+        self._pool = ThreadPool(threads)
         try:
-            self._renderer_choice, self._fused = prepare_field(
-                renderer, loaded, marching, strict=strict
-            )
+            self._renderers = Renderers(loaded, renderer, marching, self._pool, strict=strict)
         except BaseException:
+            self._pool.close()
             loaded.close()
             raise
-        self._pool = ThreadPool(threads)
         self._scheduler = FrameScheduler(min(MOST_SLOTS, max(1, threads // 2)))
         self._beats = Beats()
         self._meter = LoadMeter(self._scheduler.slots)
         self._admission = Admission(max_sessions, self._meter)
-        self._renderers: OrderedDict[tuple[int, Quality], Renderer] = OrderedDict()
-        self._heads: OrderedDict[float, Head] = OrderedDict()
-        self._lock = threading.Lock()
-        self._closed = False
 
     @property
     def manifest(self) -> Manifest:
@@ -202,7 +179,7 @@ class Avatar:
     @property
     def renderer_choice(self) -> RendererChoice:
         """Which renderer paints, and why."""
-        return self._renderer_choice
+        return self._renderers.choice
 
     def session(
         self,
@@ -329,45 +306,16 @@ class Avatar:
             BadOption: ``size`` is out of range, or there is no such quality.
             SessionMisuse: the avatar is closed.
         """
-        size = self.size if size is None else size
-        chosen = find_quality(quality)
-        if not (type(size) is int and 1 <= size <= MAX_SIZE):
-            raise BadOption(
-                "size", expected=f"a whole number of pixels from 1 to {MAX_SIZE}", found=str(size)
-            )
-        if self.manifest.super_resolution and size % stages.ENLARGEMENT:
-            raise BadOption(
-                "size",
-                expected=f"a multiple of {stages.ENLARGEMENT} pixels",
-                found=str(size),
-                remedy="this avatar's pictures are enlarged by a network",
-            )
-        with self._lock:
-            if self._closed:
-                raise SessionMisuse(
-                    f"avatar {self.name}",
-                    expected="an open avatar",
-                    found="a closed one",
-                    remedy="open it again with emogene.open",
-                )
-            return _kept(
-                self._renderers,
-                (size, chosen),
-                lambda: self._build_renderer(size, chosen),
-            )
+        return self._renderers.get(self.size if size is None else size, find_quality(quality))
 
     def close(self) -> None:
         """Free its networks and threads, once the frames that are being computed are done; sessions
         that are still open then refuse to go on. Twice is fine."""
         self._scheduler.close()
-        with self._lock:
-            self._closed = True
-            self._renderers.clear()
-            self._heads.clear()
+        self._renderers.forget()
         self._loaded.close()
         self._pool.close()
-        if self._fused is not None:
-            self._fused.close()
+        self._renderers.close()
 
     def __enter__(self) -> Avatar:
         return self
@@ -379,74 +327,3 @@ class Avatar:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _build_renderer(self, size: int, quality: Quality) -> Renderer:
-        manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
-        camera = manifest.camera.scaled(size)
-        if self._fused is not None and not self._renderer_choice.beside:
-            kind = GpuRenderer if self._renderer_choice.used == GPU else FusedRenderer
-            return kind(
-                self._fused,
-                runners[stages.CONDITION],
-                runners[stages.TORSO_CONDITION],
-                resized(weights[BACKGROUND], size),
-                camera,
-                quality,
-                self._pool,
-            )
-        transmittance = quality.transmittance
-        if self._marching == AUTHORS:
-            transmittance = LEAST_LIGHT
-        head = _kept(self._heads, transmittance, lambda: self._build_head(transmittance))
-        rendered = size // stages.ENLARGEMENT if manifest.super_resolution else size
-        torso = Torso(
-            manifest.torso,
-            weights,
-            TorsoNetworks(
-                condition=runners[stages.TORSO_CONDITION],
-                deform=runners[stages.TORSO_DEFORM],
-                colour=runners[stages.TORSO_COLOUR],
-                head=runners.get(stages.TORSO_HEAD),
-            ),
-            rendered,
-            self._pool,
-        )
-        return LayeredRenderer(
-            head,
-            torso,
-            weights[BACKGROUND],
-            camera,
-            quality,
-            self._pool,
-            runners.get(stages.SUPER_RESOLUTION),
-            cut_off=self._marching == AUTHORS,
-        )
-
-    def _build_head(self, transmittance: float) -> Head:
-        runners = self._loaded.runners
-        if self._fused is not None:
-            return FusedHead(self._fused, runners[stages.CONDITION], transmittance, self._pool)
-        networks = HeadNetworks(
-            condition=runners[stages.CONDITION],
-            density=runners[stages.DENSITY],
-            colour=runners[stages.COLOUR],
-            ambient=runners.get(stages.AMBIENT),
-        )
-        return WavefrontHead(
-            self.manifest.field,
-            self._loaded.weights,
-            networks,
-            transmittance,
-            self._pool,
-            self._marching,
-        )
-
-
-def _kept(cache: OrderedDict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:
-    """``cache[key]``, made where it is missing; the one unused longest gives way beyond `KEPT`."""
-    if key not in cache:
-        cache[key] = make()
-    cache.move_to_end(key)
-    if len(cache) > KEPT:
-        cache.popitem(last=False)
-    return cache[key]

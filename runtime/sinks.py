@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..contract.data import Frame
 from ..contract.errors import BadOutput
+from .background_sink import BackgroundSink, FileSink
 from .png import PngFolder
 from .ring.segment import SCHEME
 from .ring.writer import RingWriter
@@ -19,8 +20,8 @@ from .y4m import Y4mFile, Y4mStdout
 class FrameSink(Protocol):
     """Takes frames one after the other; a context manager.
 
-    `close` completes the output. Leaving the ``with`` block by an exception removes what was
-    written, where it is a file.
+    A frame's arrays are its caller's again once `write` has returned. `close` completes the output.
+    Leaving the ``with`` block by an exception removes what was written, where it is a file.
     """
 
     def write(self, frame: Frame) -> None:
@@ -40,7 +41,7 @@ class FrameSink(Protocol):
 
 
 def open_sink(destination: str | os.PathLike[str], size: tuple[int, int]) -> FrameSink:
-    """The sink that ``destination`` asks for.
+    """The sink that ``destination`` asks for; files are written in a thread of their own.
 
     Args:
         destination: ``….mp4``; ``….y4m``; ``-`` for y4m on standard output; a name without ending,
@@ -57,6 +58,10 @@ def open_sink(destination: str | os.PathLike[str], size: tuple[int, int]) -> Fra
         return Y4mStdout(size)
     if name.startswith(SCHEME):
         return RingWriter(name, size)
+    return BackgroundSink(_file_sink(name, size), name, size)
+
+
+def _file_sink(name: str, size: tuple[int, int]) -> FileSink:
     ending = Path(name).suffix.lower()
     if ending == ".mp4":
         return Mp4Writer(name, size)

@@ -67,6 +67,7 @@ class Mp4Writer:
 
     def _open(self) -> None:
         import av
+        from av.video.reformatter import VideoReformatter
 
         codec = _h264_encoder()
         try:
@@ -88,6 +89,8 @@ class Mp4Writer:
         audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         audio.bit_rate = AUDIO_BIT_RATE
         self._video, self._audio = video, audio
+        # One for all frames: making one costs twice what converting a frame does.
+        self._converter = VideoReformatter()
 
     def write(self, frame: Frame) -> None:
         """Add the next frame and its 640 samples; its index does not matter, only the order.
@@ -96,11 +99,17 @@ class Mp4Writer:
             BadOutput: the frame has another size, the writer is closed, or the disk is full.
         """
         import av
+        from av.video.reformatter import ColorRange, Colorspace
 
         check_frame(self._name, frame, self._size)
         check_open(self._name, self._container is not None)
-        image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.image), format="rgb24")
-        picture = image.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        rgb = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame.image), format="rgb24")
+        picture = self._converter.reformat(
+            rgb,
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+        )
         picture.pts, picture.time_base = self._written, Fraction(1, FRAMES_PER_SECOND)
         samples = np.ascontiguousarray(frame.audio, np.float32)[None]
         sound = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")

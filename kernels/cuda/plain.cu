@@ -1,13 +1,8 @@
 // A frame in two launches: the displacement of every node, then a thread for every pixel.
+#include "bake.h"
 #include "plain.h"
 
 using namespace emogene;
-
-// The displacement of one node of the grid, (Z, Y, X, 3). One thread a node.
-extern "C" __global__ void bake_nodes(PlainModel model, const PlainFrame* frame) {
-    const int node = blockIdx.x * blockDim.x + threadIdx.x;
-    if (node < kNodes) bake_node(model, *frame, node);
-}
 
 // Blocks of 8 x 8 pixels: neighbours meet the same cells and end after about as many samples.
 extern "C" __global__ void __launch_bounds__(64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ from ...contract.weights import POSES, REST
 from ...kernels.arrays import UInt8
 from ...kernels.fused import FrameInputs, FusedField, FusedImage
 from ...kernels.gpu.arrays import DeviceArray
+from ...kernels.gpu.device_field import DeviceField
 from ...kernels.gpu.kinds import KINDS
 from ...kernels.gpu.opening import open_gpu
-from ...kernels.gpu.plain import PlainField
 from ...kernels.gpu.programs import Shipped
 from ...kernels.gpu.protocol import Gpu
 from ...kernels.gpu.specification import all_networks
@@ -42,7 +42,7 @@ class GpuField:
         lost: why a faster kind of kernels is not used; empty if none is.
     """
 
-    def __init__(self, gpu: Gpu, field: PlainField, lost: str = "") -> None:
+    def __init__(self, gpu: Gpu, field: DeviceField, lost: str = "") -> None:
         self._gpu, self.field, self.lost = gpu, field, lost
         self.name = field.name
 
@@ -129,11 +129,11 @@ def open_field(
 
 def _made(
     gpu: Gpu,
-    make: type[PlainField],
+    make: Callable[..., DeviceField],
     manifest: Manifest,
     weights: Mapping[str, NDArray[Any]],
     shipped: Shipped,
-) -> PlainField:
+) -> DeviceField:
     """Fields whose picture was tried."""
     field = make(gpu, manifest.field, weights, manifest.torso, shipped=shipped)
     try:
@@ -144,7 +144,7 @@ def _made(
     return field
 
 
-def _try(field: PlainField, manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> None:
+def _try(field: DeviceField, manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> None:
     """Refuse (`Failure`) a GPU whose picture differs from the CPU's."""
     rng = np.random.default_rng(0)
     camera: Intrinsics = manifest.camera.scaled(TRIED_SIZE)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 import emogene
 from emogene.contract.errors import BadAudio, BadOption, SessionMisuse
 from emogene.contract.units import frames_of
-from emogene.runtime.avatar import KEPT
 from emogene.runtime.profiles import LIVE, OFFLINE, Profile
+from emogene.runtime.renderers import KEPT
 from tests.lawbook import assert_same_frames, check_law
 
 Samples = NDArray[np.float32]

@@ -49,7 +49,7 @@ def test_names_choose_the_kind(tmp_path):
     }
     for name, kind in kinds.items():
         sink = open_sink(f"{tmp_path}/{name}", (32, 32))
-        assert type(sink) is kind
+        assert type(sink.inner) is kind
         sink.discard()
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 

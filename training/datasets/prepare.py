@@ -8,6 +8,7 @@ be used is left out and named, with the reason, in DATA/report.json.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -310,9 +311,13 @@ class _Workshop:
         }  # fmt: skip
 
 
+_SHARD = re.compile(r".+-[0-9a-f]{8}-[0-9a-f]{8}-\d{6,}-\d{6,}\.safetensors")
+"""How `_clips` names them: slug, key, first and last frame."""
+
+
 def _remove_others(data: Path, entries: Sequence[ClipEntry]) -> None:
-    """Remove the shards of earlier runs that the manifest no longer names."""
+    """Remove the shards of earlier runs that the manifest no longer names; nobody else's files."""
     kept = {entry.file for entry in entries}
-    for shard in (data / CLIPS).glob("*.safetensors"):
-        if f"{CLIPS}/{shard.name}" not in kept:
+    for shard in (data / CLIPS).iterdir():
+        if _SHARD.fullmatch(shard.name) and f"{CLIPS}/{shard.name}" not in kept:
             shard.unlink()

@@ -1,0 +1,287 @@
+"""A field's evaluation as C++: its networks, and what is fed to them.
+
+``evaluation.h`` holds, in order: every network as a function; the parts of an evaluation between
+the networks, which all renderers share; and, by `evaluation`, whole samples, rays and torso pixels
+for a model whose networks are evaluated where they are asked for.
+"""
+
+from __future__ import annotations
+
+from ...contract.field import (
+    DENSITY_EXPONENT_LIMIT,
+    RAY_FEATURE_EPSILON,
+    RAY_LEAST_OPACITY,
+    FieldSpec,
+    GridSpec,
+    MlpSpec,
+    TorsoSpec,
+)
+from .specification import (
+    CONSTANTS,
+    Layout,
+    all_networks,
+    boolean,
+    constants_header,
+    grid_type,
+    header,
+    layout,
+    network_function,
+    network_layers,
+    real,
+)
+
+EVALUATION = "cuda/evaluation.h"
+"""Name of the header."""
+
+Lines = list[str]
+
+
+def specification(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, str]:
+    """What every kernel is specialised on: headers by the names they are included under."""
+    return {CONSTANTS: constants_header(field, torso), EVALUATION: evaluation_header(field, torso)}
+
+
+def evaluation_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
+    """The header: networks in float32, the parts between them for models whose tables lie as they
+    like, and whole evaluations."""
+    places = layout(field, torso)
+    lines = [line for n in all_networks(field, torso) for line in _network(n, places)]
+    lines += [*_displaced(field), *_features(field), *_density(field), *_looks(field)]
+    lines += _torso_parts(torso)
+    return header([*lines, *evaluation(field, torso, "PlainModel")])
+
+
+def evaluation(field: FieldSpec, torso: TorsoSpec | None, model: str) -> Lines:
+    """Whole samples, rays and pixels for a model of this C++ type, whose networks stand before."""
+    return [*_sample(field, model), *_shade(field, model), *_torso(torso, model)]
+
+
+def _network(network: MlpSpec, places: Layout) -> Lines:
+    """A function that runs its layers."""
+    layers = list(network_layers(network))
+    lines = [
+        f"EMOGENE_HD void {network_function(network)}(const PlainModel& model, "
+        "const PlainFrame& frame, const float* in, float* out) {",
+        f"    float a[{max(network.hidden)}], b[{max(network.hidden)}];",
+        "    (void)b;",
+    ]
+    source = "in"
+    for i, (inputs, outputs) in enumerate(layers):
+        last = i == len(layers) - 1
+        target = "out" if last else "ab"[i % 2]
+        weight = f"model.parameters + {places.parameters[f'{network.name}.{i}.weight']}"
+        bias = "nullptr"
+        if i == 0:
+            bias = f"frame.biases + {places.biases[network.name]}"
+        elif network.bias:
+            bias = f"model.parameters + {places.parameters[f'{network.name}.{i}.bias']}"
+        kind = f"{inputs}, {outputs}, {boolean(not last)}"
+        lines.append(f"    layer<{kind}>({weight}, {bias}, {source}, {target});")
+        source = target
+    return [*lines, "}"]
+
+
+def _displaced(field: FieldSpec) -> Lines:
+    body = "return read_nodes(node_grid(), nodes, p);"
+    if field.displacement is None:
+        body = "(void)nodes, (void)p; return {0.0f, 0.0f, 0.0f};"
+    return ["EMOGENE_HD Vec3 displaced(const float* nodes, Vec3 p) {", f"    {body}", "}"]
+
+
+def _read(grid: GridSpec, into: str, column: int) -> Lines:
+    """Lines that read a grid at the position p, moved by its displacement, into a row."""
+    moved = "moved" if grid.read_at == "displaced" else "{0.0f, 0.0f, 0.0f}"
+    return [
+        f"    unit_coordinates(p, {moved}, u);",
+        f"    encode<{grid_type(grid.name)}>(model.tables, u, {into} + {column});",
+    ]
+
+
+def _features(field: FieldSpec) -> Lines:
+    """What the density network is given: without, then with, what hangs on the ambient network."""
+    lines = [
+        "// All but the ambient grids.",
+        "template <class Model>",
+        "EMOGENE_HD void read_features(const Model& model, Vec3 p, Vec3 moved, float* features) {",
+        "    float u[3];",
+        "    (void)moved;",
+    ]
+    ambient = [
+        "// The grids at the ambient coordinate, from its network's raw outputs.",
+        "template <class Model>",
+        "EMOGENE_HD void read_ambient(const Model& model, const float* raw, float* features) {",
+    ]
+    if field.ambient is not None:
+        ambient += [
+            "    float u[3];",
+            f"    for (int d = 0; d < {field.ambient.outputs}; ++d)",
+            "        u[d] = (tanhf(raw[d]) + 1.0f) * 0.5f;",
+        ]
+    else:
+        ambient.append("    (void)model, (void)raw, (void)features;")
+    column = 0
+    for grid in field.grids:
+        if grid.read_at == "ambient":
+            read = f"encode<{grid_type(grid.name)}>(model.tables, u, features + {column});"
+            ambient.append(f"    {read}")
+        else:
+            lines += _read(grid, "features", column)
+        column += grid.width
+    if field.displacement_gain:
+        gain = real(field.displacement_gain)
+        lines += [
+            f"    features[{column + d}] = moved.{axis} * {gain};" for d, axis in enumerate("xyz")
+        ]
+    return [*lines, "}", *ambient, "}"]
+
+
+def _density(field: FieldSpec) -> Lines:
+    limit = real(DENSITY_EXPONENT_LIMIT)
+    return [
+        "// Density of the density network's first output.",
+        "EMOGENE_HD float density_of(float raw) {",
+        f"    const float exponent = raw + {real(field.density_shift)};",
+        f"    return exponential(smaller(larger(exponent, -{limit}), {limit}));",
+        "}",
+    ]
+
+
+def _looks(field: FieldSpec) -> Lines:
+    """What the colour network is given, of a sample or of a ray."""
+    seen, geometry = field.directions**2, field.geometry_width
+    start = f"    spherical_harmonics(direction, {field.directions}, looks);"
+    if field.colour_at == "sample":
+        return [
+            "// What a sample's colour is asked for.",
+            "EMOGENE_HD void sample_looks(Vec3 direction, const float* geometry, float* looks) {",
+            start,
+            f"    for (int i = 0; i < {geometry}; ++i) looks[{seen} + i] = geometry[i];",
+            "}",
+        ]
+    lines = [
+        "// What a ray's colour is asked for, from what it gathered.",
+        "template <class Model>",
+        "EMOGENE_HD void ray_looks(const Model& model, Vec3 origin, Vec3 direction, "
+        "const float* channels, float opacity, float* looks) {",
+        start,
+        f"    for (int i = 0; i < {geometry}; ++i)",
+        f"        looks[{seen} + i] = channels[i] / (opacity + {real(RAY_FEATURE_EPSILON)});",
+        "    (void)model, (void)origin;",
+    ]
+    if field.surface:
+        least = real(RAY_LEAST_OPACITY)
+        lines += [
+            "    float u[3];",
+            f"    const float depth = channels[{geometry}] / larger(opacity, {least});",
+            "    const Vec3 p = along(origin, direction, depth);",
+            "    const Vec3 moved = displaced(model.nodes, p);",
+            "    (void)moved;",
+        ]
+        column = seen + geometry
+        for grid in field.surface:
+            lines += _read(grid, "looks", column)
+            column += grid.width
+    return [*lines, "}"]
+
+
+def _torso_parts(torso: TorsoSpec | None) -> Lines:
+    if torso is None:
+        return []
+    reach, features, place = real(torso.deform_range), torso.grid.width, torso.position_width
+    return [
+        "// Where a pixel of the torso lies, encoded.",
+        "EMOGENE_HD void torso_place(int size, int row, int column, float* q) {",
+        "    const float pixel = 2.0f / (float)size;",
+        "    const float x = ((float)column + 0.5f) * pixel - 1.0f;",
+        "    const float y = ((float)row + 0.5f) * pixel - 1.0f;",
+        f"    frequency_encode(x, y, {torso.octaves}, q);",
+        "}",
+        "// The rest of what its colour is asked for, before and after its place in the row.",
+        "template <class Model>",
+        "EMOGENE_HD void torso_looks(const Model& model, const float* raw, "
+        "const float* head, float* in) {",
+        f"    float* q = in + {features};",
+        "    float u[2];",
+        f"    u[0] = ((q[0] + tanhf(raw[0]) * {reach}) + 1.0f) * 0.5f;",
+        f"    u[1] = ((q[1] + tanhf(raw[1]) * {reach}) + 1.0f) * 0.5f;",
+        f"    encode<{grid_type(torso.grid.name)}>(model.tables, u, in);",
+        f"    for (int c = 0; c < 4; ++c) q[{place} + c] = head[c];",
+        "}",
+    ]
+
+
+def _sample(field: FieldSpec, model: str) -> Lines:
+    """Density and what is composited, at one position."""
+    outputs = max(field.density.outputs, field.ambient.outputs if field.ambient else 0)
+    lines = [
+        f"EMOGENE_HD float sample(const {model}& model, const PlainFrame& frame, Vec3 p, "
+        "Vec3 moved, Vec3 direction, float distance, float* values) {",
+        "    (void)direction, (void)distance;",
+        f"    float features[{field.feature_width}], raw[{outputs}];",
+        "    read_features(model, p, moved, features);",
+    ]
+    if field.ambient is not None:
+        lines += [
+            f"    {network_function(field.ambient)}(model, frame, features, raw);",
+            "    read_ambient(model, raw, features);",
+        ]
+    lines += [
+        f"    {network_function(field.density)}(model, frame, features, raw);",
+        "    const float sigma = density_of(raw[0]);",
+    ]
+    geometry = field.geometry_width
+    if field.colour_at == "ray":
+        lines += [
+            f"    for (int i = 0; i < {geometry}; ++i) values[i] = raw[1 + i];",
+            f"    values[{geometry}] = distance;",
+        ]
+    else:
+        lines += [
+            f"    float looks[{field.colour.inputs}];",
+            "    sample_looks(direction, raw + 1, looks);",
+            f"    {network_function(field.colour)}(model, frame, looks, values);",
+            "    for (int c = 0; c < 3; ++c) values[c] = sigmoid(values[c]);",
+        ]
+    return [*lines, "    return sigma;", "}"]
+
+
+def _shade(field: FieldSpec, model: str) -> Lines:
+    """A ray's premultiplied colour, from what it gathered; head[3] is its opacity."""
+    lines = [
+        f"EMOGENE_HD void shade(const {model}& model, const PlainFrame& frame, Vec3 origin, "
+        "Vec3 direction, const float* channels, float* head) {"
+    ]
+    if field.colour_at == "sample":
+        lines += [
+            "    (void)model, (void)frame, (void)origin, (void)direction;",
+            "    for (int c = 0; c < 3; ++c) head[c] = channels[c];",
+        ]
+        return [*lines, "}"]
+    return [
+        *lines,
+        f"    float looks[{field.colour.inputs}];",
+        "    ray_looks(model, origin, direction, channels, head[3], looks);",
+        f"    {network_function(field.colour)}(model, frame, looks, head);",
+        "    for (int c = 0; c < 3; ++c) head[c] = sigmoid(head[c]) * head[3];",
+        "}",
+    ]
+
+
+def _torso(torso: TorsoSpec | None, model: str) -> Lines:
+    """Red, green, blue and alpha of a pixel of the torso."""
+    lines = [
+        f"EMOGENE_HD void torso_at(const {model}& model, const PlainFrame& frame, int row, "
+        "int column, const float* head, float* rgba) {"
+    ]
+    if torso is None:
+        return [*lines, "    (void)model, (void)frame, (void)row, (void)column, (void)head;", "}"]
+    return [
+        *lines,
+        f"    float in[{torso.colour.inputs}], raw[2];",
+        f"    torso_place(frame.size, row, column, in + {torso.grid.width});",
+        f"    {network_function(torso.deform)}(model, frame, in + {torso.grid.width}, raw);",
+        "    torso_looks(model, raw, head, in);",
+        f"    {network_function(torso.colour)}(model, frame, in, rgba);",
+        "    for (int c = 0; c < 4; ++c) rgba[c] = sigmoid(rgba[c]);",
+        "}",
+    ]

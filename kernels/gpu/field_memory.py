@@ -1,0 +1,77 @@
+"""What of an avatar's fields stays in a GPU's memory from frame to frame."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...contract.field import FieldSpec, TorsoSpec
+from ...contract.weights import FALLOFF, OCCUPANCY, REST, TORSO_MASK
+from ..fused_structures import field_structure, torso_structure
+from ..occupancy import Occupancy
+from .arrays import DeviceArray, allocate
+from .protocol import Gpu
+from .specification import Layout, layout
+
+
+class Model(ctypes.Structure):
+    """``PlainModel``."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_void_p)
+        for name in ("tables", "parameters", "bits", "distance", "mask", "rest", "falloff", "nodes")
+    )
+
+
+def upload_model(
+    gpu: Gpu,
+    stream: int,
+    field: FieldSpec,
+    weights: Mapping[str, NDArray[Any]],
+    torso: TorsoSpec | None,
+) -> list[DeviceArray]:
+    """The arrays of ``PlainModel``, in its order. Tensors are checked as the C++ library does."""
+    field_structure(field, weights)
+    if torso is not None:
+        torso_structure(torso, weights)
+    places = layout(field, torso)
+    side = field.march.occupancy_resolution
+    occupancy = Occupancy.from_bits(
+        np.ascontiguousarray(weights[OCCUPANCY]), side, field.bounds_min, field.bounds_max
+    )
+    moves = field.displacement is not None
+    nodes = (3 * int(np.prod(field.displacement.resolution)),) if field.displacement else (1,)
+    arrays: list[NDArray[Any]] = [
+        joined_tables(weights, places),
+        _joined(weights, places.parameters, places.parameter_size),
+        occupancy.bits,
+        occupancy.distance,
+        weights[TORSO_MASK] if torso else np.zeros(1, np.uint8),
+        np.asarray(weights[REST], np.float32) if moves else np.zeros(1, np.float32),
+        np.asarray(weights[FALLOFF], np.float32) if moves else np.zeros(1, np.float32),
+        np.zeros(nodes, np.float32),
+    ]
+    arrays = [np.ascontiguousarray(array) for array in arrays]
+    made = [allocate(gpu, a.shape, a.dtype, stream, a) for a in arrays]
+    gpu.synchronise(stream)  # the arrays may go
+    return made
+
+
+def joined_tables(weights: Mapping[str, NDArray[Any]], places: Layout) -> NDArray[np.float32]:
+    """Every grid's table, one after the other."""
+    return _joined(weights, places.tables, places.table_size)
+
+
+def _joined(
+    weights: Mapping[str, NDArray[Any]], places: Mapping[str, int], size: int
+) -> NDArray[np.float32]:
+    """Tensors one after the other."""
+    joined = np.zeros(size, np.float32)
+    for name, at in places.items():
+        tensor = np.asarray(weights[name], np.float32).reshape(-1)
+        joined[at : at + tensor.size] = tensor
+    return joined
