@@ -30,17 +30,19 @@ from ..timing import Timing
 
 PYTHON = "Python"
 LOAN = "C, on loan"
+COPY = "Python, RGB copied"
 PAIRS = {
     LOAN: PYTHON,
-    "C, RGB copied": "Python, RGB copied",
+    "C, RGB copied": COPY,
     "C, RGBA copied": "Python, RGBA copied",
-    "C, NV12 copied": PYTHON,
+    "C, NV12 copied": COPY,
 }
-"""Each way through the C ABI, and Python's way to the same; Python has no NV12."""
+"""Each way through the C ABI, and Python's to the same; Python has no NV12, and the least that any
+could cost is a copy."""
 
 _LETTERS = {
     PYTHON: b"p",
-    "Python, RGB copied": b"c",
+    COPY: b"c",
     "Python, RGBA copied": b"q",
     LOAN: b"b",
     "C, RGB copied": b"r",
