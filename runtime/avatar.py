@@ -67,7 +67,8 @@ def open(
         marching: ``"rays"``, each by itself, or ``"authors"``, as the published inference paints
             imported avatars: in rounds that all rays share, with its threshold whatever the
             quality, and with bytes cut off.
-        renderer: what paints: ``"gpu"`` (our kernels on an NVIDIA GPU), ``"fused"`` (head, torso
+        renderer: what paints: ``"gpu"`` (our kernels on an NVIDIA GPU; ``"gpu-plain"``,
+            ``"gpu-wavefront"`` and ``"gpu-fused"`` name one kind of them), ``"fused"`` (head, torso
             and background in one compiled loop on the CPU), ``"wavefront"`` (the directory's
             networks in rounds, on any backend), or ``"auto"``: the GPU where there is one to use
             and the CPU was not asked for, else fused where the networks would run on the CPU

@@ -48,6 +48,9 @@ class DeviceField(ABC):
         Unavailable: there is no code for this GPU, or it has no room.
     """
 
+    _bake: int
+    """The kernel ``bake_nodes``, where `_launches` is as it stands here."""
+
     def __init__(
         self,
         gpu: Gpu,
@@ -160,7 +163,7 @@ class DeviceField(ABC):
 
     @abstractmethod
     def _find_kernels(self) -> None:
-        """Get ready what `_paint_frame` launches."""
+        """Get ready what is launched; nothing is looked up while launches are recorded."""
 
     def _upload_more(self, weights: Mapping[str, NDArray[Any]]) -> list[DeviceArray]:
         """Memory that stays from frame to frame, beside the model."""
@@ -227,9 +230,9 @@ class DeviceField(ABC):
         gpu.fill(plan.counts.address, 0, plan.counts.nbytes, stream)
         if self._field.displacement is not None:
             nodes = int(np.prod(self._field.displacement.resolution))
-            bake, blocks = gpu.function(self._module, "bake_nodes"), -(-nodes // _NODES_A_BLOCK)
+            blocks = -(-nodes // _NODES_A_BLOCK)
             gpu.launch(
-                bake, (blocks, 1, 1), (_NODES_A_BLOCK, 1, 1), (self._model, frame), 0, stream
+                self._bake, (blocks, 1, 1), (_NODES_A_BLOCK, 1, 1), (self._model, frame), 0, stream
             )
         self._paint_frame(plan, stream)
 

@@ -147,22 +147,28 @@ def _density(field: FieldSpec) -> Lines:
 
 
 def _looks(field: FieldSpec) -> Lines:
-    """What the colour network is given, of a sample or of a ray."""
+    """What the colour network is given, of a sample or of a ray; the other one does nothing."""
     seen, geometry = field.directions**2, field.geometry_width
     start = f"    spherical_harmonics(direction, {field.directions}, looks);"
-    if field.colour_at == "sample":
-        return [
-            "// What a sample's colour is asked for.",
-            "EMOGENE_HD void sample_looks(Vec3 direction, const float* geometry, float* looks) {",
-            start,
-            f"    for (int i = 0; i < {geometry}; ++i) looks[{seen} + i] = geometry[i];",
-            "}",
-        ]
-    lines = [
+    of_sample = [
+        "// What a sample's colour is asked for.",
+        "EMOGENE_HD void sample_looks(Vec3 direction, const float* geometry, float* looks) {",
+    ]
+    of_ray = [
         "// What a ray's colour is asked for, from what it gathered.",
         "template <class Model>",
         "EMOGENE_HD void ray_looks(const Model& model, Vec3 origin, Vec3 direction, "
         "const float* channels, float opacity, float* looks) {",
+    ]
+    if field.colour_at == "sample":
+        copied = f"    for (int i = 0; i < {geometry}; ++i) looks[{seen} + i] = geometry[i];"
+        unused = "(void)model, (void)origin, (void)direction, (void)channels, (void)opacity"
+        return [*of_sample, start, copied, "}", *of_ray, f"    {unused}, (void)looks;", "}"]
+    lines = [
+        *of_sample,
+        "    (void)direction, (void)geometry, (void)looks;",
+        "}",
+        *of_ray,
         start,
         f"    for (int i = 0; i < {geometry}; ++i)",
         f"        looks[{seen} + i] = channels[i] / (opacity + {real(RAY_FEATURE_EPSILON)});",
@@ -185,21 +191,30 @@ def _looks(field: FieldSpec) -> Lines:
 
 
 def _torso_parts(torso: TorsoSpec | None) -> Lines:
-    if torso is None:
-        return []
-    reach, features, place = real(torso.deform_range), torso.grid.width, torso.position_width
-    return [
+    """What the torso's networks are given."""
+    of_place = [
         "// Where a pixel of the torso lies, encoded.",
         "EMOGENE_HD void torso_place(int size, int row, int column, float* q) {",
+    ]
+    of_looks = [
+        "// The rest of what its colour is asked for, before and after its place in the row.",
+        "template <class Model>",
+        "EMOGENE_HD void torso_looks(const Model& model, const float* raw, "
+        "const float* head, float* in) {",
+    ]
+    if torso is None:
+        nothing = "    (void)model, (void)raw, (void)head, (void)in;"
+        unused = "    (void)size, (void)row, (void)column, (void)q;"
+        return [*of_place, unused, "}", *of_looks, nothing, "}"]
+    reach, features, place = real(torso.deform_range), torso.grid.width, torso.position_width
+    return [
+        *of_place,
         "    const float pixel = 2.0f / (float)size;",
         "    const float x = ((float)column + 0.5f) * pixel - 1.0f;",
         "    const float y = ((float)row + 0.5f) * pixel - 1.0f;",
         f"    frequency_encode(x, y, {torso.octaves}, q);",
         "}",
-        "// The rest of what its colour is asked for, before and after its place in the row.",
-        "template <class Model>",
-        "EMOGENE_HD void torso_looks(const Model& model, const float* raw, "
-        "const float* head, float* in) {",
+        *of_looks,
         f"    float* q = in + {features};",
         "    float u[2];",
         f"    u[0] = ((q[0] + tanhf(raw[0]) * {reach}) + 1.0f) * 0.5f;",

@@ -55,7 +55,6 @@ struct Block {
 struct Fiber {
     ucontext_t start;
     jmp_buf place;
-    std::unique_ptr<char[]> stack;
     bool started = false, ended = false;
     Index thread;
     int number;
@@ -65,6 +64,7 @@ struct Fiber {
 };
 
 static std::vector<Fiber> fibers;
+static std::vector<std::unique_ptr<char[]>> stacks;  // one a fiber, kept from launch to launch
 static Fiber* running;
 static ucontext_t scheduler_start;
 static jmp_buf scheduler;
@@ -118,9 +118,14 @@ inline void run_all() {
     }
 }
 
-inline int thread_in_block() { return running->number; }
-inline int lane() { return running->number % kLanes; }
-inline Meeting& warp() { return running->block->warps[running->number / kLanes]; }
+inline Fiber& self() {
+    if (running == nullptr) refuse("threads of a kernel that was said to need none other meet");
+    return *running;
+}
+
+inline int thread_in_block() { return self().number; }
+inline int lane() { return self().number % kLanes; }
+inline Meeting& warp() { return self().block->warps[self().number / kLanes]; }
 
 using Everybody = std::vector<Meeting::Left>;
 
@@ -214,11 +219,11 @@ inline void __threadfence() {}
 inline void __syncwarp() { host::meet_warp(host::kWarpSync, {}); }
 
 inline void __syncthreads() {
-    host::meet(host::running->block->all, host::thread_in_block(), host::kBlockSync, {});
+    host::meet(host::self().block->all, host::thread_in_block(), host::kBlockSync, {});
 }
 
 inline int __syncthreads_or(bool predicate) {
-    const auto& left = host::meet(host::running->block->all, host::thread_in_block(),
+    const auto& left = host::meet(host::self().block->all, host::thread_in_block(),
                                   host::kBlockAny, {predicate});
     for (const auto& one : left)
         if (one.number != 0) return 1;
@@ -233,7 +238,7 @@ namespace emogene {
 struct Words2;
 struct Floats2;
 
-inline uint32_t* shared_words() { return host::running->block->shared.data(); }
+inline uint32_t* shared_words() { return host::self().block->shared.data(); }
 
 inline uint32_t halves(float low, float high) {
     return host::to_half(low) | (uint32_t)host::to_half(high) << 16;
@@ -297,6 +302,8 @@ void launch_warps(void (*kernel)(A...), const unsigned* shape, const char* param
         const unsigned left = gridDim.x - first;
         std::vector<host::Block> blocks(left < host::kSideBySide ? left : host::kSideBySide);
         host::fibers = std::vector<host::Fiber>(blocks.size() * threads);
+        while (host::stacks.size() < host::fibers.size())
+            host::stacks.emplace_back(new char[host::kStack]);
         for (size_t b = 0; b < blocks.size(); ++b) {
             blocks[b].index = {first + (unsigned)b, 0, 0};
             blocks[b].shared.assign(shape[6] / 4 + 4, 0xffffffffu);
@@ -308,9 +315,8 @@ void launch_warps(void (*kernel)(A...), const unsigned* shape, const char* param
                 fiber.thread = {(unsigned)t, 0, 0};
                 fiber.number = t;
                 fiber.block = &blocks[b];
-                fiber.stack.reset(new char[host::kStack]);
                 getcontext(&fiber.start);
-                fiber.start.uc_stack.ss_sp = fiber.stack.get();
+                fiber.start.uc_stack.ss_sp = host::stacks[b * threads + t].get();
                 fiber.start.uc_stack.ss_size = host::kStack;
                 fiber.start.uc_link = nullptr;
                 makecontext(&fiber.start, host::enter, 0);
@@ -318,10 +324,17 @@ void launch_warps(void (*kernel)(A...), const unsigned* shape, const char* param
         }
         host::run_all();
     }
+    host::running = nullptr;
 }
 
 #undef LAUNCHABLE
 #define LAUNCHABLE(kernel)                                                            \
     extern "C" void launch_##kernel(const unsigned* shape, const char* parameters) { \
         launch_warps(kernel, shape, parameters);                                      \
+    }
+
+// A kernel whose threads share nothing but atomic sums, one after the other: much quicker.
+#define LAUNCHABLE_ALONE(kernel)                                                      \
+    extern "C" void launch_##kernel(const unsigned* shape, const char* parameters) { \
+        launch(kernel, shape, parameters);                                            \
     }

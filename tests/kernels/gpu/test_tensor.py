@@ -46,11 +46,6 @@ ASKED = (_AUTHORS.density, _AUTHORS.ambient)
 Opened = Callable[..., TensorField]
 
 
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("host-warps")
-
-
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     made = Machine()
