@@ -45,8 +45,8 @@ class EndlessRun:
         misplaced: frames whose sound is not the one that was pushed for them, bit by bit.
         lips: frames by which the lips follow the sound, in the first and the last `LOOKED_AT`.
         held_seconds: sound in memory at the end.
-        threads, files: of the process, after the first frame, which starts the kernels' threads, and
-            at the end.
+        threads, files: of the process, after the first frame, with which the kernels' threads
+            start, and at the end.
     """
 
     size: int
