@@ -77,8 +77,8 @@ class Session:
     at once. Made by `Avatar.session`.
     """
 
-    def __init__(self, parts: SessionParts, options: SessionOptions) -> None:
-        self._parts, self._options = parts, options
+    def __init__(self, parts: SessionParts, options: SessionOptions, *, on_time: bool) -> None:
+        self._parts, self._options, self._on_time = parts, options, on_time
         self._profile, self._rate = options.profile, options.sample_rate
         self._emotions = EmotionTimeline(
             options.emotion, options.intensity, self._profile.emotion_fade
@@ -103,6 +103,11 @@ class Session:
     def options(self) -> SessionOptions:
         """How it was opened."""
         return self._options
+
+    @property
+    def on_time(self) -> bool:
+        """Whether its frames are needed as time goes by; those of a whole file are not."""
+        return self._on_time
 
     @property
     def profile(self) -> Profile:
@@ -264,8 +269,8 @@ class Session:
 
         Args:
             deadline: when it is needed, `time.monotonic` seconds; among sessions of one avatar the
-                earliest goes first. None is 40 ms from now, and with a profile that waits for the
-                end of an utterance whenever there is time.
+                earliest goes first. None is 40 ms from now, and whenever there is time where nobody
+                waits: with a profile that waits for the end of an utterance, or of a whole file.
 
         Raises:
             SessionMisuse: the session is closed.
@@ -331,7 +336,7 @@ class Session:
     def _compute(self, performance: Performance, place: int, deadline: float | None) -> Frame:
         scheduler = self._parts.scheduler
         if self._profile.delay is not None:
-            if deadline is None:
+            if deadline is None and self._on_time:
                 deadline = time.monotonic() + 1 / FRAMES_PER_SECOND
             with scheduler.turn(deadline) as waited:
                 shaped = self._shape(performance, place)
