@@ -34,7 +34,20 @@ def upload_model(
     weights: Mapping[str, NDArray[Any]],
     torso: TorsoSpec | None,
 ) -> list[DeviceArray]:
-    """The arrays of ``PlainModel``, in its order. Tensors are checked as the C++ library does."""
+    """The arrays of ``PlainModel`` in the GPU's memory, in its order (`model_arrays`)."""
+    made = [allocate(gpu, a.shape, a.dtype, stream, a) for a in model_arrays(field, weights, torso)]
+    gpu.synchronise(stream)  # the arrays may go
+    return made
+
+
+def model_arrays(
+    field: FieldSpec, weights: Mapping[str, NDArray[Any]], torso: TorsoSpec | None
+) -> list[NDArray[Any]]:
+    """The arrays of ``PlainModel``, in its order. Tensors are checked as the C++ library does.
+
+    Raises:
+        BadOption: a tensor is missing, misshapen or not finite.
+    """
     field_structure(field, weights)
     if torso is not None:
         torso_structure(torso, weights)
@@ -55,10 +68,7 @@ def upload_model(
         np.asarray(weights[FALLOFF], np.float32) if moves else np.zeros(1, np.float32),
         np.zeros(nodes, np.float32),
     ]
-    arrays = [np.ascontiguousarray(array) for array in arrays]
-    made = [allocate(gpu, a.shape, a.dtype, stream, a) for a in arrays]
-    gpu.synchronise(stream)  # the arrays may go
-    return made
+    return [np.ascontiguousarray(array) for array in arrays]
 
 
 def joined_tables(weights: Mapping[str, NDArray[Any]], places: Layout) -> NDArray[np.float32]:

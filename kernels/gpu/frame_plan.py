@@ -8,36 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...contract.field import FieldSpec, TorsoSpec
-from ...contract.landmarks import LANDMARKS
 from ..arrays import Float32, UInt8
 from .arrays import allocate
 from .protocol import Gpu
-from .specification import layout
 
 _P = ctypes.c_void_p
 
 
-class _Picture(ctypes.Structure):
+class PictureStructure(ctypes.Structure):
     """``PlainPicture``."""
 
     _fields_ = (("background", _P), ("image", _P), ("head", _P), ("counts", _P))
-
-
-def frame_type(field: FieldSpec, torso: TorsoSpec | None) -> np.dtype[Any]:
-    """``PlainFrame``."""
-    biases = layout(field, torso).bias_size
-    return np.dtype(
-        [
-            ("pose", "f4", (3, 4)),
-            ("camera", "f4", (3,)),
-            ("size", "i4"),
-            ("threshold", "f4"),
-            ("torso_threshold", "f4"),
-            ("landmarks", "f4", (LANDMARKS, 3)),
-            ("biases", "f4", (biases,)),
-        ]
-    )
 
 
 class FramePlan:
@@ -71,7 +52,7 @@ class FramePlan:
         self.image = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
         self.background = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
         self.head = allocate(gpu, (size, size, 4), np.float32, stream) if with_head else None
-        self.structure = _Picture(
+        self.structure = PictureStructure(
             *(a.address if a else None for a in (self.background, self.image, self.head)),
             self.counts.address,
         )

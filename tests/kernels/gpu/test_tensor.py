@@ -22,7 +22,7 @@ from emogene.kernels.gpu import fused_packing as packing
 from emogene.kernels.gpu import fused_plan as plans
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
-from emogene.kernels.gpu.frame_plan import frame_type
+from emogene.kernels.gpu.frame_inputs import frame_type
 from emogene.kernels.gpu.fused import FLOAT16, FLOAT32, TensorField, fused_program
 from emogene.kernels.gpu.opening import open_gpu
 from emogene.kernels.gpu.specification import layout
