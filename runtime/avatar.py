@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 
 from ..contract import stages
+from ..contract.closing import Closing
 from ..contract.data import Frame
 from ..contract.emotions import NEUTRAL, checked_intensity
 from ..contract.errors import BadOption
@@ -108,7 +108,7 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-class Avatar:
+class Avatar(Closing):
     """A loaded engine directory: immutable, shared by any number of sessions and threads.
 
     It owns the threads; sessions own none. Close it after its sessions. Made by `open`.
@@ -370,14 +370,3 @@ class Avatar:
         self._loaded.close()
         self._pool.close()
         self._renderers.close()
-
-    def __enter__(self) -> Avatar:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

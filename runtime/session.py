@@ -7,10 +7,10 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from types import TracebackType
 
 import numpy as np
 
+from ..contract.closing import Closing
 from ..contract.data import Condition, Float32, Frame, Pose
 from ..contract.errors import SessionMisuse
 from ..contract.units import FRAMES_PER_SECOND, SAMPLE_RATE, SAMPLES_PER_FRAME
@@ -67,7 +67,7 @@ class _Shaped:
     seconds: float
 
 
-class Session:
+class Session(Closing):
     """A pure function of what was pushed: any chunking and any interleaving of pulls gives the
     same frames, bit by bit. (An `interrupt` falls on the frame that would have been pulled next.)
 
@@ -177,11 +177,11 @@ class Session:
                 ``max_stored_seconds``; nothing of them is stored.
         """
         self._check_open()
-        block = self._intake.checked(samples)
+        piece = self._intake.checked(samples)
         limit = self._profile.max_stored_seconds
         held = sum(u.store.held for u in self._utterances) / SAMPLE_RATE
-        seconds = held + len(block) / self._rate
-        if len(block) and seconds > limit:
+        seconds = held + len(piece.samples) / self._rate
+        if len(piece.samples) and seconds > limit:
             raise SessionMisuse(
                 "push",
                 expected=f"at most {limit} s of audio held at once",
@@ -190,7 +190,7 @@ class Session:
             )
         if self._began is None:
             self._began = time.perf_counter()
-        self._utterances[-1].push(self._intake.take(samples, block))
+        self._utterances[-1].push(self._intake.take(piece))
 
     def set_emotion(
         self, emotion: str, intensity: float | None = None, over: float | None = None
@@ -313,17 +313,6 @@ class Session:
             self._parts.beats.end(self)
             self._utterances = deque([Utterance(self._next_frame, 0)])
             self._performance, self._carried = None, None
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _computable(self, utterance: Utterance) -> int:
         return self._profile.computable(utterance.samples, ended=utterance.ended)
