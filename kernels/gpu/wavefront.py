@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...contract.field import FieldSpec, MlpSpec, TorsoSpec
 from .cubin_cache import CubinCache
 from .device_field import DeviceField
-from .evaluation import specification
+from .evaluation import activated, activations, specification
 from .frame_plan import FramePlan
 from .programs import Program, Shipped
 from .protocol import Gpu
@@ -58,8 +58,12 @@ def networks_by_role(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, Mlp
 
 
 def networks_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
-    """A kernel for each network: (rows, inputs) → (rows, outputs), a row a thread, in float32."""
+    """A kernel for each network: (rows, inputs) → (rows, outputs), a row a thread, in float32.
+
+    They give what the engine directory's networks give: outputs through their activation.
+    """
     lines: list[str] = []
+    through = activations(field, torso)
     for role, network in networks_by_role(field, torso).items():
         lines += [
             f'extern "C" __global__ void run_{role}(PlainModel model, const PlainFrame* frame, '
@@ -69,6 +73,7 @@ def networks_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
             f"        float x[{network.inputs}], y[{network.outputs}];",
             f"        copy_row<{network.inputs}>(in + row * {network.inputs}, x);",
             f"        {network_function(network)}(model, *frame, x, y);",
+            f"    {activated(network, 'y', through[network.name])}",
             f"        copy_row<{network.outputs}>(y, out + row * {network.outputs});",
             "    }",
             "}",
