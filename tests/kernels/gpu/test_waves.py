@@ -13,7 +13,7 @@ from emogene.contract.camera import Intrinsics
 from emogene.kernels.compositing import CompositeState
 from emogene.kernels.fused_structures import network_tensors
 from emogene.kernels.gpu import nvrtc
-from emogene.kernels.gpu.wavefront import networks_by_role
+from emogene.kernels.gpu.specification import networks_by_role
 from emogene.kernels.gpu.wavefront_memory import ray_numbers
 from emogene.kernels.image import masked_pixels, pixel_positions
 from emogene.kernels.occupancy import Occupancy
