@@ -35,7 +35,8 @@ def upload_model(
     torso: TorsoSpec | None,
 ) -> list[DeviceArray]:
     """The arrays of ``PlainModel`` in the GPU's memory, in its order (`model_arrays`)."""
-    made = [allocate(gpu, a.shape, a.dtype, stream, a) for a in model_arrays(field, weights, torso)]
+    arrays = model_arrays(field, weights, torso)
+    made = [allocate(gpu, a.shape, a.dtype, stream, a) for a in arrays]
     gpu.synchronise(stream)  # the arrays may go
     return made
 
