@@ -45,7 +45,8 @@ class EndlessRun:
         misplaced: frames whose sound is not the one that was pushed for them, bit by bit.
         lips: frames by which the lips follow the sound, in the first and the last `LOOKED_AT`.
         held_seconds: sound in memory at the end.
-        threads, files: of the process, at the start and at the end.
+        threads, files: of the process, after the first frame, with which the kernels' threads
+            start, and at the end.
     """
 
     size: int
@@ -71,9 +72,9 @@ def measure_endless(avatar: Avatar, size: int, seconds: float, warm_up: float) -
     pieces = sound.reshape(-1, SAMPLES_PER_FRAME)
     first, last = Lips(LOOKED_AT), Lips(LOOKED_AT)
     misplaced = frames = pushed = 0
+    opened = (0, 0)
     moments: list[tuple[float, float]] = []
     with avatar.session("happy", profile=LIVE, size=size) as session:
-        opened = threads_and_files()
         began = now = time.perf_counter()
         while now - began < seconds:
             while not session.ready:
@@ -83,6 +84,8 @@ def measure_endless(avatar: Avatar, size: int, seconds: float, warm_up: float) -
             assert frame is not None
             misplaced += frame.audio.tobytes() != pieces[frames % len(pieces)].tobytes()
             frames += 1
+            if frames == 1:
+                opened = threads_and_files()
             if not first.full:
                 first.add(frame)
             last.add(frame)

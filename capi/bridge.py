@@ -1,8 +1,8 @@
 """The Python side of ``libemogene.so``: what its C functions do, on numbers instead of objects.
 
-The library checks handles, locks and sizes; here the numbers become avatars, sessions and frames,
-and exceptions become a status and a line of text. The library imports this module and calls
-`install`; nobody else does.
+The library checks handles, locks and sizes; here the numbers become avatars and sessions, and
+exceptions become a status and a line of text. The library imports this module and calls `install`
+and `pull`; nobody else does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..contract.emotions import EMOTIONS, NEUTRAL
 from ..contract.errors import BadInput, EmoGeneError, Failure, Unavailable
@@ -22,18 +21,21 @@ from ..contract.units import SAMPLE_RATE
 from ..runtime import avatar as avatars
 from ..runtime.avatar import Avatar
 from ..runtime.backends.choice import AUTO
+from ..runtime.backends.precisions import named_precisions
 from ..runtime.render.choice import AUTO as AUTO_RENDERER
+from ..runtime.render.rounds import PER_RAY
 from ..runtime.session import Session
-from .structures import S16, TABLE, Held, OpenOptions, SessionOptions, Stats, Table
+from .structures import S16, TABLE, OpenOptions, SessionOptions, Stats, Table
 
 OK, NO_FRAME, BAD_INPUT, UNAVAILABLE, FAILURE, CLOSED, NO_MEMORY = range(7)
 """``emogene_status``."""
+
+_NUMBERS = {name: number for number, name in enumerate(EMOTIONS)}
 
 Function = Callable[..., int]
 
 _avatars: dict[int, Avatar] = {}
 _sessions: dict[int, Session] = {}
-_frames: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
 _functions: list[Any] = []  # ctypes frees a callback that nobody holds
 
 
@@ -77,7 +79,7 @@ def _answering(function: Function, most: int) -> Function:
             return function(*arguments[:-1])
         except BaseException as error:
             status, text = _told(error)
-            line = " ".join(text.split()).encode(errors="replace")[: most - 1]
+            line = text.encode()[: most - 1]
             # A character cut in half would make the rest unreadable to strict readers.
             line = line.decode(errors="ignore").encode()
             ctypes.memmove(arguments[-1], line + b"\0", len(line) + 1)
@@ -86,7 +88,35 @@ def _answering(function: Function, most: int) -> Function:
     return answer
 
 
+def pull(session: int) -> tuple[Any, ...]:
+    """The next frame of a session.
+
+    The library calls it by itself and keeps what is returned as long as the frame is used.
+
+    Returns:
+        Picture, sound, index, time, seconds of speech, seconds of rendering, size, whether it is
+        idle, and its emotion's number; where there is none, a status and a message.
+    """
+    try:
+        frame = _sessions[session].pull()
+        if frame is None:
+            return NO_FRAME, ""
+        image, audio = np.ascontiguousarray(frame.image), np.ascontiguousarray(frame.audio)
+        spent = frame.speech_seconds, frame.render_seconds
+        emotion = _NUMBERS[frame.emotion]
+        return image, audio, frame.index, frame.time, *spent, len(image), frame.idle, emotion
+    except BaseException as error:
+        return _told(error)
+
+
 def _told(error: BaseException) -> tuple[int, str]:
+    """Its status, and one line."""
+    status, text = _status(error)
+    # What a path's odd bytes became has no UTF-8.
+    return status, " ".join(text.replace("\0", " ").encode(errors="replace").decode().split())
+
+
+def _status(error: BaseException) -> tuple[int, str]:
     if isinstance(error, BadInput):
         return BAD_INPUT, str(error)
     if isinstance(error, Unavailable):
@@ -110,6 +140,9 @@ def _open(number: int, path: bytes | None, options: Any) -> int:
         backend=_text(wanted.backend) or AUTO,
         renderer=_text(wanted.renderer) or AUTO_RENDERER,
         strict=bool(wanted.strict),
+        max_sessions="auto" if wanted.max_sessions == -1 else wanted.max_sessions or None,
+        marching=_text(wanted.marching) or PER_RAY,
+        precisions=named_precisions("precisions", (_text(wanted.precisions) or "").split(",")),
     )
     return OK
 
@@ -177,24 +210,5 @@ def _stats(number: int, stats: Any) -> int:
     told.first_frame_seconds = -1.0 if first is None else first
     told.speech_seconds, told.render_seconds = metrics.speech_seconds, metrics.render_seconds
     told.dropped_seconds, told.interrupts = metrics.dropped_seconds, metrics.interrupts
-    return OK
-
-
-def _pull(session: int, number: int, held: Any) -> int:
-    frame = _sessions[session].pull()
-    if frame is None:
-        return NO_FRAME
-    image, audio = np.ascontiguousarray(frame.image), np.ascontiguousarray(frame.audio)
-    to: Held = held.contents
-    to.image, to.audio = image.ctypes.data, audio.ctypes.data
-    to.index, to.time = frame.index, frame.time
-    to.speech_seconds, to.render_seconds = frame.speech_seconds, frame.render_seconds
-    to.size, to.idle = len(image), frame.idle
-    to.emotion = EMOTIONS.index(frame.emotion)
-    _frames[number] = (image, audio)
-    return OK
-
-
-def _release(number: int) -> int:
-    del _frames[number]
+    told.waited_seconds = metrics.waited_seconds
     return OK

@@ -10,7 +10,7 @@ from ..contract.units import SAMPLES_PER_FRAME
 I32, I64, U32, U64 = ctypes.c_int32, ctypes.c_int64, ctypes.c_uint32, ctypes.c_uint64
 F32, F64, TEXT, POINTER = ctypes.c_float, ctypes.c_double, ctypes.c_char_p, ctypes.c_void_p
 
-TABLE = 1
+TABLE = 2
 """``kTable`` of the library this module was written for."""
 
 S16, FLOAT = 0, 1
@@ -26,7 +26,9 @@ class OpenOptions(ctypes.Structure):
         ("backend", TEXT),
         ("renderer", TEXT),
         ("strict", I32),
-        ("reserved", I32),
+        ("max_sessions", I32),
+        ("marching", TEXT),
+        ("precisions", TEXT),
     )
 
 
@@ -59,6 +61,7 @@ class Stats(ctypes.Structure):
         ("render_seconds", F64),
         ("dropped_seconds", F64),
         ("interrupts", I64),
+        ("waited_seconds", F64),
     )
 
 
@@ -75,23 +78,6 @@ class FrameInfo(ctypes.Structure):
         ("speech_seconds", F64),
         ("render_seconds", F64),
         ("audio", F32 * SAMPLES_PER_FRAME),
-    )
-
-
-class Held(ctypes.Structure):
-    """``Held``: a frame and where its picture and sound lie."""
-
-    _fields_ = (
-        ("image", POINTER),
-        ("audio", POINTER),
-        ("index", I64),
-        ("time", F64),
-        ("speech_seconds", F64),
-        ("render_seconds", F64),
-        ("size", I32),
-        ("idle", I32),
-        ("emotion", I32),
-        ("reserved", I32),
     )
 
 
@@ -118,6 +104,4 @@ class Table(ctypes.Structure):
         ("interrupt", _function(I64, ctypes.POINTER(F64))),
         ("set_emotion", _function(I64, TEXT, F64, F64)),
         ("stats", _function(I64, ctypes.POINTER(Stats))),
-        ("pull", _function(I64, I64, ctypes.POINTER(Held))),
-        ("release", _function(I64)),
     )

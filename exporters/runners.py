@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 
 import torch
 from torch import Tensor, nn
 
+from ..contract.closing import Closing
 from ..contract.errors import Failure
 from ..contract.stages import Signature
 from ..runtime.backends.protocol import Array
 
 
-class TorchRunner:
+class TorchRunner(Closing):
     """A PyTorch module behind `runtime.backends.protocol.Runner`.
 
     Args:
@@ -40,14 +40,3 @@ class TorchRunner:
     def close(self) -> None:
         """Let go of the module; twice is fine."""
         self._module = None
-
-    def __enter__(self) -> TorchRunner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
+from ..contract.closing import Closing
 from ..contract.errors import BadOption, SessionMisuse
 
 
-class ThreadPool:
+class ThreadPool(Closing):
     """Threads for the kernels, the caller of a kernel being one of them.
 
     A pool may be handed to kernels on several Python threads at once; they take turns on it. Its
@@ -64,17 +64,6 @@ class ThreadPool:
             handle, self._handle = self._handle, None
         if handle is not None and self._destroy is not None:
             self._destroy(handle)
-
-    def __enter__(self) -> ThreadPool:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         # An abandoned pool must not leave threads behind for the rest of the process.

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from ..contract.errors import BadOption, TooManySessions
-from .profiles import Profile
 from .scheduler import LoadMeter
 
 if TYPE_CHECKING:
@@ -47,19 +46,23 @@ class Admission:
         """Sessions open now."""
         return sum(not session.closed for session in list(self._sessions))
 
-    def admit(self, profile: Profile, size: int, begin: Callable[[], Session]) -> Session:
+    def admit(self, size: int, begin: Callable[[], Session], *, on_time: bool) -> Session:
         """The session that ``begin`` makes, if there is room for it.
+
+        Args:
+            size: of its pictures.
+            on_time: whether its frames are needed as time goes by.
 
         Raises:
             TooManySessions: there is not.
         """
         with self._lock:
-            self._check(profile, size)
+            self._check(size, on_time=on_time)
             session = begin()
             self._sessions.add(session)
             return session
 
-    def _check(self, profile: Profile, size: int) -> None:
+    def _check(self, size: int, *, on_time: bool) -> None:
         now = self.open
         if type(self._limit) is int and now >= self._limit:
             raise TooManySessions(
@@ -68,11 +71,9 @@ class Admission:
                 found=str(now),
                 remedy="close one, or open the avatar with a larger max_sessions",
             )
-        if self._limit != "auto" or profile.delay is None:
+        if self._limit != "auto" or not on_time:
             return
-        live = [
-            s.size for s in list(self._sessions) if not s.closed and s.profile.delay is not None
-        ]
+        live = [s.size for s in list(self._sessions) if not s.closed and s.on_time]
         load = self._meter.load([*live, size])
         if load is not None and load > FULL:
             raise TooManySessions(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 
 from ..contract import stages
+from ..contract.closing import Closing
 from ..contract.data import Frame
 from ..contract.emotions import NEUTRAL, checked_intensity
 from ..contract.errors import BadOption
@@ -67,7 +67,8 @@ def open(
         marching: ``"rays"``, each by itself, or ``"authors"``, as the published inference paints
             imported avatars: in rounds that all rays share, with its threshold whatever the
             quality, and with bytes cut off.
-        renderer: what paints: ``"gpu"`` (our kernels on an NVIDIA GPU), ``"fused"`` (head, torso
+        renderer: what paints: ``"gpu"`` (our kernels on an NVIDIA GPU; ``"gpu-plain"``,
+            ``"gpu-wavefront"`` and ``"gpu-fused"`` name one kind of them), ``"fused"`` (head, torso
             and background in one compiled loop on the CPU), ``"wavefront"`` (the directory's
             networks in rounds, on any backend), or ``"auto"``: the GPU where there is one to use
             and the CPU was not asked for, else fused where the networks would run on the CPU
@@ -107,7 +108,7 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-class Avatar:
+class Avatar(Closing):
     """A loaded engine directory: immutable, shared by any number of sessions and threads.
 
     It owns the threads; sessions own none. Close it after its sessions. Made by `open`.
@@ -215,6 +216,50 @@ class Avatar:
         """
         profile = find_profile(profile)
         self._hearing.check(profile)
+        return self._begin(
+            emotion,
+            intensity,
+            seed,
+            profile,
+            size,
+            idle,
+            quality,
+            sample_rate,
+            on_time=profile.delay is not None,
+        )
+
+    def recorded(self, options: SessionOptions) -> Session:
+        """A session as it was opened before, of sound that is there as a whole: nobody waits for
+        its frames, so with any profile it may take as long as it takes.
+
+        Raises:
+            As `session`; never that this machine does not hear fast enough.
+        """
+        return self._begin(
+            options.emotion,
+            options.intensity,
+            options.seed,
+            options.profile,
+            options.size,
+            options.idle,
+            options.quality,
+            options.sample_rate,
+            on_time=False,
+        )
+
+    def _begin(
+        self,
+        emotion: str,
+        intensity: float,
+        seed: int,
+        profile: Profile,
+        size: int | None,
+        idle: IdleRule,
+        quality: str | Quality | None,
+        sample_rate: int,
+        *,
+        on_time: bool,
+    ) -> Session:
         seed = checked_seed(seed)
         renderer = self.renderer(size, profile.quality if quality is None else quality)
         manifest, weights, runners = self.manifest, self._loaded.weights, self._loaded.runners
@@ -240,7 +285,11 @@ class Avatar:
             quality=renderer.quality,
             sample_rate=sample_rate,
         )
-        return self._admission.admit(profile, renderer.camera.size, lambda: Session(parts, options))
+        return self._admission.admit(
+            renderer.camera.size,
+            lambda: Session(parts, options, on_time=on_time),
+            on_time=on_time,
+        )
 
     def render(
         self,
@@ -256,6 +305,9 @@ class Avatar:
     ) -> Iterator[Frame]:
         """Frames of a whole piece of speech: a session that is pushed all, flushed and pulled.
 
+        Nobody waits for them by the clock: they come after those of live sessions, and with any
+        profile however slowly this machine hears.
+
         Args:
             source: path of an audio file, the bytes of one, (n,) samples at 16 kHz, or an iterable
                 of such samples.
@@ -270,14 +322,16 @@ class Avatar:
         """
         chunks, track = as_chunks(source), EmotionTrack.of(emotion)
         opening = track.opening
-        session = self.session(
+        session = self._begin(
             opening.emotion,
             intensity if opening.intensity is None else opening.intensity,
             seed,
-            profile,
-            size=size,
-            idle=idle,
-            quality=quality,
+            find_profile(profile),
+            size,
+            idle,
+            quality,
+            SAMPLE_RATE,
+            on_time=False,
         )
 
         def frames() -> Iterator[Frame]:
@@ -316,14 +370,3 @@ class Avatar:
         self._loaded.close()
         self._pool.close()
         self._renderers.close()
-
-    def __enter__(self) -> Avatar:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

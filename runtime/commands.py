@@ -48,6 +48,10 @@ class RendererOption(str, Enum):
     FUSED = "fused"
     WAVEFRONT = "wavefront"
     GPU = "gpu"
+    GPU_PLAIN = "gpu-plain"
+    GPU_WAVEFRONT = "gpu-wavefront"
+    GPU_FUSED = "gpu-fused"
+    GPU_FUSED_FLOAT32 = "gpu-fused-float32"
 
 
 class StatsChoice(str, Enum):

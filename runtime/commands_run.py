@@ -21,6 +21,7 @@ from . import avatar as avatars
 from .audio.load import as_chunks
 from .avatar import Avatar
 from .backends.choice import Choice, checked_backend
+from .backends.precisions import named_precisions
 from .emotion_cues import EmotionCues
 from .emotion_track import EmotionTrack
 from .profiles import OFFLINE, Profile
@@ -123,7 +124,7 @@ def opened_avatar(options: RunOptions) -> Avatar:
         threads=options.threads,
         backend=options.backend,
         strict=options.strict,
-        precisions=_precisions(options.precision),
+        precisions=named_precisions("--precision", options.precision),
         marching=options.marching,
         renderer=options.renderer,
     )
@@ -183,19 +184,6 @@ def track_of(options: RunOptions) -> EmotionTrack:
             remedy="leave one out",
         )
     return EmotionTrack.load(options.emotion_track)
-
-
-def _precisions(words: tuple[str, ...]) -> dict[str, str]:
-    """``("hubert=int8",)`` → ``{"hubert": "int8"}``."""
-    for word in words:
-        if word.count("=") != 1:
-            raise BadOption(
-                "--precision",
-                expected="STAGE=NAME, such as hubert=int8",
-                found=word,
-                remedy="see what a directory holds with: emogene-export inspect DIRECTORY",
-            )
-    return dict(word.split("=") for word in words)
 
 
 def _within_the_limit(chunks: Iterator[Float32], name: str) -> Iterator[Float32]:

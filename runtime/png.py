@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from ..contract.closing import Keeping
 from ..contract.data import Frame
 from ..contract.units import SAMPLE_RATE
 from .output_checks import cannot_write, check_frame, check_open
@@ -22,7 +23,7 @@ _FILTER_UP = 2
 _COMPRESSION = 4  # renders are smooth: higher levels cost double the time for 2 % of the size
 
 
-class PngFolder:
+class PngFolder(Keeping):
     """A folder of ``000000.png``, …, numbered as they come, and the sound as ``audio.wav``.
 
     The folder appears under its name, whole, when `close` returns.
@@ -70,12 +71,6 @@ class PngFolder:
         """Close without leaving the folder."""
         self._sound = None
         self._part.discard()
-
-    def __enter__(self) -> PngFolder:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self.close() if kind is None else self.discard()
 
 
 def _wav(samples: bytes) -> bytes:

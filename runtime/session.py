@@ -7,10 +7,10 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from types import TracebackType
 
 import numpy as np
 
+from ..contract.closing import Closing
 from ..contract.data import Condition, Float32, Frame, Pose
 from ..contract.errors import SessionMisuse
 from ..contract.units import FRAMES_PER_SECOND, SAMPLE_RATE, SAMPLES_PER_FRAME
@@ -67,7 +67,7 @@ class _Shaped:
     seconds: float
 
 
-class Session:
+class Session(Closing):
     """A pure function of what was pushed: any chunking and any interleaving of pulls gives the
     same frames, bit by bit. (An `interrupt` falls on the frame that would have been pulled next.)
 
@@ -77,8 +77,8 @@ class Session:
     at once. Made by `Avatar.session`.
     """
 
-    def __init__(self, parts: SessionParts, options: SessionOptions) -> None:
-        self._parts, self._options = parts, options
+    def __init__(self, parts: SessionParts, options: SessionOptions, *, on_time: bool) -> None:
+        self._parts, self._options, self._on_time = parts, options, on_time
         self._profile, self._rate = options.profile, options.sample_rate
         self._emotions = EmotionTimeline(
             options.emotion, options.intensity, self._profile.emotion_fade
@@ -103,6 +103,11 @@ class Session:
     def options(self) -> SessionOptions:
         """How it was opened."""
         return self._options
+
+    @property
+    def on_time(self) -> bool:
+        """Whether its frames are needed as time goes by; those of a whole file are not."""
+        return self._on_time
 
     @property
     def profile(self) -> Profile:
@@ -172,11 +177,11 @@ class Session:
                 ``max_stored_seconds``; nothing of them is stored.
         """
         self._check_open()
-        block = self._intake.checked(samples)
+        piece = self._intake.checked(samples)
         limit = self._profile.max_stored_seconds
         held = sum(u.store.held for u in self._utterances) / SAMPLE_RATE
-        seconds = held + len(block) / self._rate
-        if len(block) and seconds > limit:
+        seconds = held + len(piece.samples) / self._rate
+        if len(piece.samples) and seconds > limit:
             raise SessionMisuse(
                 "push",
                 expected=f"at most {limit} s of audio held at once",
@@ -185,7 +190,7 @@ class Session:
             )
         if self._began is None:
             self._began = time.perf_counter()
-        self._utterances[-1].push(self._intake.take(samples, block))
+        self._utterances[-1].push(self._intake.take(piece))
 
     def set_emotion(
         self, emotion: str, intensity: float | None = None, over: float | None = None
@@ -264,8 +269,8 @@ class Session:
 
         Args:
             deadline: when it is needed, `time.monotonic` seconds; among sessions of one avatar the
-                earliest goes first. None is 40 ms from now, and with a profile that waits for the
-                end of an utterance whenever there is time.
+                earliest goes first. None is 40 ms from now, and whenever there is time where nobody
+                waits: with a profile that waits for the end of an utterance, or of a whole file.
 
         Raises:
             SessionMisuse: the session is closed.
@@ -309,17 +314,6 @@ class Session:
             self._utterances = deque([Utterance(self._next_frame, 0)])
             self._performance, self._carried = None, None
 
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _computable(self, utterance: Utterance) -> int:
         return self._profile.computable(utterance.samples, ended=utterance.ended)
 
@@ -331,7 +325,7 @@ class Session:
     def _compute(self, performance: Performance, place: int, deadline: float | None) -> Frame:
         scheduler = self._parts.scheduler
         if self._profile.delay is not None:
-            if deadline is None:
+            if deadline is None and self._on_time:
                 deadline = time.monotonic() + 1 / FRAMES_PER_SECOND
             with scheduler.turn(deadline) as waited:
                 shaped = self._shape(performance, place)

@@ -76,6 +76,7 @@ class Performance:
         self._utterance, self._store, self._profile = utterance, utterance.store, profile
         self._motion, self._emotions = motion, emotions
         self._carried = carried if profile.blend else None
+        self._glide: Float32 | None = None  # from its first face to the carried one
         kind = WholeSpeech if profile.lookahead is None else StreamedSpeech
         self._speech = kind(
             networks,
@@ -122,10 +123,10 @@ class Performance:
 
     def _hop(self, index: int) -> Float32:
         neutral = self._speech.hop(index)
-        if self._carried is None:
-            return neutral
-        if index == 0:
+        if index == 0 and self._carried is not None:
             self._glide = self._carried - neutral[0]
+        if self._glide is None:
+            return neutral
         frames = index * self._profile.hop + np.arange(len(neutral))
         left = 1.0 - smoothstep((frames + 1) / self._profile.blend)
         glided: Float32 = neutral + self._glide * left.astype(np.float32)[:, None]

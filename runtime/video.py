@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..contract.closing import Keeping
 from ..contract.data import Frame
 from ..contract.errors import BadOutput, Unavailable
 from ..contract.units import FRAMES_PER_SECOND, SAMPLE_RATE, SAMPLES_PER_FRAME
@@ -29,7 +30,7 @@ _BT709 = 1
 _LIMITED_RANGE = 1
 
 
-class Mp4Writer:
+class Mp4Writer(Keeping):
     """An mp4 with H.264 pictures (4:2:0, BT.709) at 25 a second and AAC sound at 16 kHz.
 
     Pictures and sound both begin at time zero and end together: the encoder's priming samples carry
@@ -162,15 +163,6 @@ class Mp4Writer:
         except OSError as error:
             self.discard()
             raise cannot_write(self._name, error) from None
-
-    def __enter__(self) -> Mp4Writer:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
 
 
 def _h264_encoder() -> str:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ..contract.closing import Keeping
 from ..contract.data import Frame
 from ..contract.errors import BadOutput
 from ..contract.units import FRAMES_PER_SECOND
@@ -50,7 +51,7 @@ def y4m_picture(image: NDArray[np.uint8]) -> bytes:
     return b"FRAME\n" + payload
 
 
-class Y4mFile:
+class Y4mFile(Keeping):
     """A .y4m file (uncompressed, silent), there when `close` returns; see `y4m_picture`."""
 
     def __init__(self, path: str | os.PathLike[str], size: tuple[int, int]) -> None:
@@ -89,12 +90,6 @@ class Y4mFile:
         if stream is not None:
             _close(stream)
             self._part.discard()
-
-    def __enter__(self) -> Y4mFile:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self.close() if kind is None else self.discard()
 
 
 class Y4mStdout:

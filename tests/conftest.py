@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from . import tiny_avatar
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker takes a core: networks that spread over all of them would only take turns.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

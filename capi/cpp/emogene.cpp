@@ -8,6 +8,7 @@
 #include "handles.h"
 #include "options.h"
 #include "pixels.h"
+#include "pulled.h"
 #include "python.h"
 
 using namespace emogene_library;
@@ -20,11 +21,12 @@ constexpr const char *kEmotions[] = {"angry", "contempt", "disgust", "fear",
 // Never destroyed: threads may still call while the process ends.
 Handles<Avatar> &avatars = *new Handles<Avatar>(Kind::kAvatar);
 Handles<Session> &sessions = *new Handles<Session>(Kind::kSession);
-Handles<Frame> &frames = *new Handles<Frame>(Kind::kFrame);
+Handles<Pulled> &frames = *new Handles<Pulled>(Kind::kFrame);
 
 // Calls a function of the table; its message becomes the thread's.
 template <class Function, class... Arguments>
 emogene_status in_python(Function function, Arguments... arguments) {
+  introduce_thread();
   char message[kMessage] = "";
   const auto status = static_cast<emogene_status>(function(arguments..., message));
   return status <= EMOGENE_NO_FRAME ? status : fail(status, message);
@@ -61,10 +63,9 @@ emogene_status end(Session &session) {
   return in_python(table().end, session.number);
 }
 
-void describe(const Held &held, emogene_frame_info *info) {
+void describe(const Pulled &held, emogene_frame_info *info) {
   if (info == nullptr) return;
   emogene_frame_info known EMOGENE_FRAME_INFO_INIT;
-  known.struct_size = info->struct_size;
   known.size = held.size;
   known.index = held.index;
   known.time = held.time;
@@ -72,8 +73,8 @@ void describe(const Held &held, emogene_frame_info *info) {
   known.emotion = held.emotion;
   known.speech_seconds = held.speech_seconds;
   known.render_seconds = held.render_seconds;
-  std::memcpy(known.audio, held.audio, sizeof known.audio);
-  std::memcpy(info, &known, sizeof known);
+  std::memcpy(known.audio, held.audio(), sizeof known.audio);
+  hand_out(known, info);
 }
 
 emogene_status push(emogene_session *handle, const void *samples, std::size_t count, Samples kind) {
@@ -87,21 +88,6 @@ emogene_status push(emogene_session *handle, const void *samples, std::size_t co
                      static_cast<std::int32_t>(kind));
   });
 }
-
-// Releases a frame that Python holds.
-class Releasing {
- public:
-  explicit Releasing(std::int64_t frame) : frame_(frame) {}
-  ~Releasing() {
-    char message[kMessage] = "";
-    table().release(frame_, message);
-  }
-  Releasing(const Releasing &) = delete;
-  Releasing &operator=(const Releasing &) = delete;
-
- private:
-  const std::int64_t frame_;
-};
 
 emogene_status check_room(const Session &session, emogene_format format, const void *pixels,
                           std::size_t capacity, std::size_t stride) {
@@ -259,7 +245,10 @@ emogene_status emogene_session_stats(emogene_session *session, emogene_stats *st
   return with_session(session, [&](Session &open) -> emogene_status {
     if (stats == nullptr) return missing("stats");
     if (const emogene_status bad = check_result("stats", stats)) return bad;
-    return in_python(table().stats, open.number, stats);
+    emogene_stats known EMOGENE_STATS_INIT;
+    if (const emogene_status bad = in_python(table().stats, open.number, &known)) return bad;
+    hand_out(known, stats);
+    return EMOGENE_OK;
   });
 }
 
@@ -268,11 +257,9 @@ emogene_status emogene_pull(emogene_session *session, emogene_format format, voi
   return with_session(session, [&](Session &open) -> emogene_status {
     if (const emogene_status bad = check_room(open, format, pixels, capacity, stride)) return bad;
     if (const emogene_status bad = check_result("frame info", info)) return bad;
-    Held held{};
-    const std::int64_t number = frames.next();
-    if (const auto status = in_python(table().pull, open.number, number, &held)) return status;
-    const Releasing release(number);
-    convert(held.image, held.size, format, static_cast<std::uint8_t *>(pixels), stride);
+    Pulled held;
+    if (const emogene_status status = held.pull(open.number)) return status;
+    convert(held.image(), held.size, format, static_cast<std::uint8_t *>(pixels), stride);
     describe(held, info);
     return EMOGENE_OK;
   });
@@ -284,14 +271,12 @@ emogene_status emogene_borrow(emogene_session *session, const uint8_t **pixels,
     if (pixels == nullptr) return missing("pixels");
     if (frame == nullptr) return missing("frame");
     if (const emogene_status bad = check_result("frame info", info)) return bad;
-    Held held{};
-    const auto borrowed = std::make_shared<Frame>();
+    const auto borrowed = std::make_shared<Pulled>();
+    if (const emogene_status status = borrowed->pull(open.number)) return status;
     borrowed->number = frames.next();
-    if (const auto status = in_python(table().pull, open.number, borrowed->number, &held))
-      return status;
     frames.add(borrowed->number, borrowed);
-    describe(held, info);
-    *pixels = held.image;
+    describe(*borrowed, info);
+    *pixels = borrowed->image();
     *frame = reinterpret_cast<emogene_frame *>(borrowed->number);
     return EMOGENE_OK;
   });
@@ -301,8 +286,7 @@ emogene_status emogene_frame_release(emogene_frame *frame) {
   return guarded([&]() -> emogene_status {
     if (frame == nullptr) return EMOGENE_OK;
     const WithoutPythonsLock free;
-    const std::shared_ptr<Frame> held = frames.take(frame);
-    if (held) return in_python(table().release, held->number);
+    if (frames.take(frame)) return EMOGENE_OK;
     return frames.was_given(frame) ? EMOGENE_OK : not_open("frame", frames, frame);
   });
 }

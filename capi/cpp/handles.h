@@ -91,8 +91,4 @@ struct Session {
   bool closed = false;
 };
 
-struct Frame {
-  std::int64_t number = 0;
-};
-
 }  // namespace emogene_library

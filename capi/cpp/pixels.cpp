@@ -2,16 +2,19 @@
 
 #include <cstring>
 
+#include "pixels_rows.h"
+
 namespace emogene_library {
 namespace {
 
-// Rec. ITU-R BT.709 with 8 bits in limited range, times 2^16 and rounded so that grey stays grey:
-// the chroma rows add up to 0. Luma 219 · (0.2126, 0.7152, 0.0722) / 255; chroma 224 / 255 times the
-// scaled differences.
-constexpr std::int32_t kY[3] = {11966, 40254, 4064};
-constexpr std::int32_t kCb[3] = {-6596, -22188, 28784};
-constexpr std::int32_t kCr[3] = {28784, -26145, -2639};
-constexpr std::int32_t kHalf = 1 << 15;
+bool has_avx2() noexcept {
+#if defined(__x86_64__)
+  static const bool has = __builtin_cpu_supports("avx2");
+  return has;
+#else
+  return false;
+#endif
+}
 
 std::uint8_t luma(const std::uint8_t *p) noexcept {
   const std::int32_t sum = kY[0] * p[0] + kY[1] * p[1] + kY[2] * p[2];
@@ -24,22 +27,36 @@ std::uint8_t chroma(const std::int32_t k[3], const std::int32_t sum[3]) noexcept
   return static_cast<std::uint8_t>(((scaled + 4 * kHalf + (128 << 18)) >> 18));
 }
 
+void rgba_row(const std::uint8_t *rgb, std::uint8_t *to, std::size_t pixels) noexcept {
+  for (std::size_t x = has_avx2() ? rgba_avx2(rgb, to, pixels) : 0; x < pixels; ++x) {
+    to[4 * x] = rgb[3 * x];
+    to[4 * x + 1] = rgb[3 * x + 1];
+    to[4 * x + 2] = rgb[3 * x + 2];
+    to[4 * x + 3] = 255;
+  }
+}
+
+void nv12_rows(const TwoRows &rows, std::size_t pixels) noexcept {
+  for (std::size_t x = has_avx2() ? nv12_avx2(rows, pixels) : 0; x < pixels; x += 2) {
+    const std::uint8_t *a = rows.upper + 3 * x, *b = rows.lower + 3 * x;
+    std::int32_t sum[3];
+    for (int c = 0; c < 3; ++c) sum[c] = a[c] + a[c + 3] + b[c] + b[c + 3];
+    for (int k = 0; k < 2; ++k) {
+      rows.above[x + k] = luma(a + 3 * k);
+      rows.below[x + k] = luma(b + 3 * k);
+    }
+    rows.pairs[x] = chroma(kCb, sum);
+    rows.pairs[x + 1] = chroma(kCr, sum);
+  }
+}
+
 void to_nv12(const std::uint8_t *rgb, std::size_t size, std::uint8_t *to,
              std::size_t stride) noexcept {
   std::uint8_t *pairs = to + size * stride;
   for (std::size_t y = 0; y < size; y += 2) {
-    const std::uint8_t *upper = rgb + 3 * size * y, *lower = upper + 3 * size;
-    std::uint8_t *above = to + stride * y, *below = above + stride;
-    for (std::size_t x = 0; x < size; ++x) above[x] = luma(upper + 3 * x);
-    for (std::size_t x = 0; x < size; ++x) below[x] = luma(lower + 3 * x);
-    std::uint8_t *pair = pairs + stride * (y / 2);
-    for (std::size_t x = 0; x < size; x += 2) {
-      const std::uint8_t *a = upper + 3 * x, *b = lower + 3 * x;
-      std::int32_t sum[3];
-      for (int c = 0; c < 3; ++c) sum[c] = a[c] + a[c + 3] + b[c] + b[c + 3];
-      pair[x] = chroma(kCb, sum);
-      pair[x + 1] = chroma(kCr, sum);
-    }
+    const std::uint8_t *upper = rgb + 3 * size * y;
+    std::uint8_t *above = to + stride * y;
+    nv12_rows({upper, upper + 3 * size, above, above + stride, pairs + stride * (y / 2)}, size);
   }
 }
 
@@ -77,16 +94,10 @@ void convert(const std::uint8_t *rgb, std::int32_t size, emogene_format format, 
   for (std::size_t y = 0; y < side; ++y) {
     const std::uint8_t *from = rgb + 3 * side * y;
     std::uint8_t *line = to + step * y;
-    if (format == EMOGENE_RGB) {
+    if (format == EMOGENE_RGB)
       std::memcpy(line, from, row);
-      continue;
-    }
-    for (std::size_t x = 0; x < side; ++x) {
-      line[4 * x] = from[3 * x];
-      line[4 * x + 1] = from[3 * x + 1];
-      line[4 * x + 2] = from[3 * x + 2];
-      line[4 * x + 3] = 255;
-    }
+    else
+      rgba_row(from, line, side);
   }
 }
 

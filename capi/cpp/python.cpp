@@ -10,85 +10,18 @@
 #include <mutex>
 #include <string>
 
+#include "api.h"
 #include "discovery.h"
 #include "errors.h"
 
 namespace emogene_library {
 namespace {
 
-// What is called of Python's C API. All are in the stable ABI, but for the two ways to start it.
-struct Api {
-  void *library = RTLD_DEFAULT;
-
-  int (*IsInitialized)() = nullptr;
-  const char *(*GetVersion)() = nullptr;
-  int (*Ensure)() = nullptr;
-  void (*Release)(int) = nullptr;
-  int (*Holds)() = nullptr;
-  void *(*SaveThread)() = nullptr;
-  void (*RestoreThread)(void *) = nullptr;
-  void *(*ImportModule)(const char *) = nullptr;
-  void *(*CallMethod)(void *, const char *, const char *, ...) = nullptr;
-  void *(*GetAttrString)(void *, const char *) = nullptr;
-  void *(*Str)(void *) = nullptr;
-  const char *(*AsUtf8)(void *, std::ptrdiff_t *) = nullptr;
-  void (*Fetch)(void **, void **, void **) = nullptr;
-  void (*Normalize)(void **, void **, void **) = nullptr;
-  void (*Clear)() = nullptr;
-  void (*DecRef)(void *) = nullptr;
-
-  template <class Function>
-  bool find(Function &function, const char *name) const {
-    function = reinterpret_cast<Function>(dlsym(library, name));
-    return function != nullptr;
-  }
-
-  bool find_all() {
-    return find(IsInitialized, "Py_IsInitialized") && find(GetVersion, "Py_GetVersion") &&
-           find(Ensure, "PyGILState_Ensure") && find(Release, "PyGILState_Release") &&
-           find(Holds, "PyGILState_Check") && find(SaveThread, "PyEval_SaveThread") &&
-           find(RestoreThread, "PyEval_RestoreThread") &&
-           find(ImportModule, "PyImport_ImportModule") &&
-           find(CallMethod, "PyObject_CallMethod") &&
-           find(GetAttrString, "PyObject_GetAttrString") && find(Str, "PyObject_Str") &&
-           find(AsUtf8, "PyUnicode_AsUTF8AndSize") && find(Fetch, "PyErr_Fetch") &&
-           find(Normalize, "PyErr_NormalizeException") && find(Clear, "PyErr_Clear") &&
-           find(DecRef, "Py_DecRef");
-  }
-};
-
-Api api;
 Table functions;
 std::mutex starting;
 std::atomic<bool> loaded{false};   // api is filled
 std::atomic<bool> started{false};  // functions is filled
 std::string started_root;          // guarded by starting
-
-std::string text_of(void *object) {
-  std::string text;
-  if (void *string = object ? api.Str(object) : nullptr) {
-    if (const char *utf8 = api.AsUtf8(string, nullptr)) text = utf8;
-    api.DecRef(string);
-  }
-  api.Clear();
-  return text;
-}
-
-// The exception that is set, "ModuleNotFoundError: No module named 'emogene'", and clears it.
-std::string take_exception() {
-  void *type = nullptr, *value = nullptr, *trace = nullptr;
-  api.Fetch(&type, &value, &trace);
-  api.Normalize(&type, &value, &trace);
-  std::string text;
-  if (void *name = type ? api.GetAttrString(type, "__name__") : nullptr) {
-    text = text_of(name) + ": ";
-    api.DecRef(name);
-  }
-  text += text_of(value);
-  for (void *object : {type, value, trace})
-    if (object) api.DecRef(object);
-  return text;
-}
 
 emogene_status refuse_problem(const Problem &p) {
   return refuse(p.thing, p.expected, p.found, p.remedy, EMOGENE_UNAVAILABLE);
@@ -236,7 +169,7 @@ emogene_status initialize(const Environment &environment) {
   return EMOGENE_OK;
 }
 
-// Imports the package and lets it fill the table; `root` gets the environment it runs in.
+// Imports the package, lets it fill the table and keeps its `pull`; `root` gets the environment it runs in.
 emogene_status import_package(std::string &root) {
   const int lock = api.Ensure();
   std::string problem;
@@ -247,7 +180,8 @@ emogene_status import_package(std::string &root) {
   if (module)
     prefix = api.CallMethod(module, "install", "Ks",
                             reinterpret_cast<unsigned long long>(&functions), root.c_str());
-  const bool done = prefix != nullptr;
+  if (prefix) api.pull = api.GetAttrString(module, "pull");
+  const bool done = api.pull != nullptr;
   if (done)
     root = text_of(prefix);
   else
@@ -260,6 +194,30 @@ emogene_status import_package(std::string &root) {
                 problem, "install it there, or let this library start the environment it lies in",
                 EMOGENE_UNAVAILABLE);
 }
+
+// What Python knows of this thread, from `begin` to the thread's end.
+class Introduced {
+ public:
+  Introduced() = default;
+  Introduced(const Introduced &) = delete;
+  Introduced &operator=(const Introduced &) = delete;
+
+  void begin() {
+    lock_ = api.Ensure();
+    state_ = api.SaveThread();
+  }
+
+  ~Introduced() {
+    // A Python that has ended took all threads' states with it.
+    if (state_ == nullptr || !api.IsInitialized()) return;
+    api.RestoreThread(state_);
+    api.Release(lock_);
+  }
+
+ private:
+  int lock_ = 0;
+  void *state_ = nullptr;
+};
 
 emogene_status start_once(const emogene_start_options &options) {
   const char *variable = std::getenv("EMOGENE_VENV");
@@ -302,6 +260,12 @@ emogene_status start(const emogene_start_options *options) {
 }
 
 const Table &table() noexcept { return functions; }
+
+void introduce_thread() {
+  if (api.ThisThread() != nullptr) return;
+  thread_local Introduced introduced;
+  introduced.begin();
+}
 
 WithoutPythonsLock::WithoutPythonsLock() noexcept {
   if (loaded && api.IsInitialized() && api.Holds()) saved_ = api.SaveThread();

@@ -1,6 +1,6 @@
 // Starting Python inside the process, or finding the one that runs there.
 //
-// No Python header is needed: the dozen functions that are called are of Python's stable ABI and are
+// No Python header is needed: the functions that are called are of Python's stable ABI and are
 // looked up by name at run time. So one library serves every Python, and building it needs no more
 // than the compiler.
 #pragma once
@@ -14,6 +14,10 @@ emogene_status start(const emogene_start_options *options);
 
 // The functions in Python; only after `start` succeeded.
 const Table &table() noexcept;
+
+// Lets Python know this thread until it ends: a state made and dropped at every call costs more than
+// the call. Only after `start` succeeded.
+void introduce_thread();
 
 // Gives Python's lock back for as long as it lives, if this thread holds it: whoever waits for a
 // session's lock while holding Python's would wait for ever. Costs nothing elsewhere.

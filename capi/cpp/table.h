@@ -2,7 +2,7 @@
 //
 // structures.py mirrors these layouts. Every function answers an emogene_status and, unless that is
 // EMOGENE_OK or EMOGENE_NO_FRAME, writes a line of text of at most kMessage bytes to `message`.
-// Avatars, sessions and frames are known by the numbers that the library gives them.
+// Avatars and sessions are known by the numbers that the library gives them.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +11,8 @@
 
 namespace emogene_library {
 
-constexpr std::uint32_t kTable = 1;
+constexpr std::uint32_t kTable = 2;
 constexpr std::size_t kMessage = 2048;
-
-// A frame that Python holds until it is released.
-struct Held {
-  const std::uint8_t *image;  // (size, size, 3) RGB
-  const float *audio;         // (640,)
-  std::int64_t index;
-  double time, speech_seconds, render_seconds;
-  std::int32_t size, idle, emotion, reserved;
-};
 
 enum Samples : std::int32_t { kS16 = 0, kF32 = 1 };
 
@@ -41,8 +32,6 @@ struct Table {
   std::int32_t (*set_emotion)(std::int64_t session, const char *emotion, double intensity,
                               double over, char *message);
   std::int32_t (*stats)(std::int64_t session, emogene_stats *, char *message);
-  std::int32_t (*pull)(std::int64_t session, std::int64_t frame, Held *, char *message);
-  std::int32_t (*release)(std::int64_t frame, char *message);
 };
 
 }  // namespace emogene_library

@@ -38,7 +38,8 @@
  *   leaves a line of text for its thread, see emogene_last_error; results are untouched then.
  *
  * Structures begin with struct_size, set by their …_INIT. Later versions only append fields, so a
- * program keeps working with a newer library; 0 in a field always means the default.
+ * program keeps working with a newer library: what its structures lack is the default, and what it
+ * has no room for is not written. 0 in a field always means the default.
  */
 #ifndef EMOGENE_H
 #define EMOGENE_H
@@ -127,11 +128,19 @@ typedef struct emogene_open_options {
     uint32_t struct_size;
     int32_t threads;      /* processor threads in all; 0: all the process may run on */
     const char *backend;  /* NULL: "auto"; "onnxruntime", "tensorrt", "tensorrt-rtx" */
-    const char *renderer; /* NULL: "auto"; "fused", "wavefront" */
+    const char *renderer; /* NULL: "auto"; "gpu", "fused", "wavefront" */
     int32_t strict;       /* not 0: an error instead of any fallback */
-    int32_t reserved;
+    int32_t max_sessions; /* open at once; 0: any number; EMOGENE_AUTO: as many as 25 FPS allow */
+    /* Since 0.2 */
+    const char *marching;   /* NULL: "rays"; "authors", as the published inference paints */
+    const char *precisions; /* NULL: float32; stages that run in another on ONNX Runtime, such as
+                               "hubert=int8,density=float16"; the directory must hold them */
 } emogene_open_options;
-#define EMOGENE_OPEN_OPTIONS_INIT {sizeof(emogene_open_options), 0, NULL, NULL, 0, 0}
+#define EMOGENE_OPEN_OPTIONS_INIT {sizeof(emogene_open_options), 0, NULL, NULL, 0, 0, NULL, NULL}
+
+/* max_sessions: a live session is refused that would leave all of them less than 25 frames a second,
+ * going by the frames measured so far. */
+#define EMOGENE_AUTO (-1)
 
 /* Open an engine directory; path NULL is the built-in avatar, options NULL the defaults. */
 EMOGENE_API emogene_status emogene_open(const char *path, const emogene_open_options *options,
@@ -194,8 +203,10 @@ typedef struct emogene_stats {
     double render_seconds;      /* spent on pictures */
     double dropped_seconds;     /* of audio that interruptions dropped */
     int64_t interrupts;
+    /* Since 0.2 */
+    double waited_seconds; /* spent on waiting for other sessions' frames */
 } emogene_stats;
-#define EMOGENE_STATS_INIT {sizeof(emogene_stats), 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0}
+#define EMOGENE_STATS_INIT {sizeof(emogene_stats), 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0}
 
 EMOGENE_API emogene_status emogene_session_stats(emogene_session *session, emogene_stats *stats);
 

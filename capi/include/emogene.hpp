@@ -249,6 +249,9 @@ struct open_options {
   std::string backend = {};
   std::string renderer = {};
   bool strict = false;
+  int max_sessions = 0;  // EMOGENE_AUTO: as many as 25 FPS allow
+  std::string marching = {};
+  std::string precisions = {};
 };
 
 // Start Python now; `venv` empty: as emogene_start_options says.
@@ -269,6 +272,9 @@ class avatar {
     options.backend = detail::text(wanted.backend);
     options.renderer = detail::text(wanted.renderer);
     options.strict = wanted.strict;
+    options.max_sessions = wanted.max_sessions;
+    options.marching = detail::text(wanted.marching);
+    options.precisions = detail::text(wanted.precisions);
     check(emogene_open(detail::text(path), &options, &handle_));
   }
   avatar(avatar &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}

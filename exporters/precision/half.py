@@ -15,13 +15,13 @@ So it is a little stricter than a GPU, never kinder.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto
 
+from ...contract.closing import Closing
 from ...contract.errors import Failure
 from ...contract.tensors import TensorSpec
 from ...runtime.backends.protocol import Array
@@ -88,7 +88,7 @@ def _rounding(node: NodeProto, types: Mapping[str, int]) -> list[NodeProto]:
     return [node, *after]
 
 
-class HalfRunner:
+class HalfRunner(Closing):
     """An fp16 or bf16 ONNX file in true half arithmetic. See `runtime.backends.protocol.Runner`.
 
     Args:
@@ -136,17 +136,6 @@ class HalfRunner:
     def close(self) -> None:
         """Free the network; twice is fine."""
         self._session = None
-
-    def __enter__(self) -> HalfRunner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:

@@ -95,9 +95,16 @@ EMOGENE_HD void layer(const float* weights, const float* biases, const float* x,
 
 EMOGENE_HD float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
+// The F features of an entry, whose first is the tables' number `first`.
+template <int F>
+EMOGENE_HD void load_entry(const float* tables, uint64_t first, float* entry) {
+    EMOGENE_UNROLL
+    for (int f = 0; f < F; ++f) entry[f] = tables[first + f];
+}
+
 // Reads all levels of a grid at u in [0, 1]^D; zeros outside.
-template <class Grid>
-EMOGENE_HD void encode(const float* tables, const float* u, float* out) {
+template <class Grid, class Tables>
+EMOGENE_HD void encode(Tables tables, const float* u, float* out) {
     constexpr int D = Grid::kDimensions, F = Grid::kFeatures;
     const bool inside = inside_unit<D>(u);
     EMOGENE_UNROLL
@@ -111,7 +118,8 @@ EMOGENE_HD void encode(const float* tables, const float* u, float* out) {
                 const uint32_t index = at.base + corner_offset(level, corner);
                 const uint32_t row = level.wrap == Wrap::kNone ? index : index % level.size;
                 const float weight = corner_weight(at, corner);
-                const float* entry = tables + (level.first + row) * F;
+                float entry[F];
+                load_entry<F>(tables, (level.first + row) * F, entry);
                 EMOGENE_UNROLL
                 for (int f = 0; f < F; ++f) sum[f] += weight * entry[f];
             }

@@ -10,12 +10,10 @@
 #pragma once
 
 #include "fused_plan.h"
+#include "lanes.h"
 #include "plain.h"
 
 namespace emogene {
-
-constexpr int kWarp = 32;
-constexpr unsigned kAllLanes = 0xffffffffu;
 
 struct alignas(16) Words4 {
     uint32_t w[4];
@@ -51,11 +49,6 @@ __device__ __forceinline__ void multiply_tile(float* c, const uint32_t* a, Words
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b.w[0]), "r"(b.w[1]));
-}
-
-__device__ __forceinline__ uint32_t* shared_words() {
-    extern __shared__ uint4 shared[];
-    return reinterpret_cast<uint32_t*>(shared);
 }
 #endif
 

@@ -14,18 +14,17 @@ from numpy.typing import NDArray
 
 from ...contract.errors import BadOption, SessionMisuse
 from ...contract.field import FieldSpec, TorsoSpec
-from ...contract.landmarks import LANDMARKS
-from ...contract.stages import bias_name
 from ..arrays import UInt8
-from ..fused import FrameInputs, FusedImage, camera_structure, finite
+from ..fused import FrameInputs, FusedImage
 from ..threads import ThreadPool
 from .arrays import DeviceArray
 from .cubin_cache import CubinCache
 from .field_memory import Model, upload_model
-from .frame_plan import FramePlan, frame_type
+from .frame_inputs import frame_type, frame_values
+from .frame_plan import FramePlan
 from .programs import Program, Shipped, obtain
 from .protocol import Gpu
-from .specification import all_networks, layout, unsupported
+from .specification import unsupported
 
 KEPT = 4
 """Pictures of different sizes whose memory is kept."""
@@ -48,6 +47,9 @@ class DeviceField(ABC):
         Unavailable: there is no code for this GPU, or it has no room.
     """
 
+    _bake: int
+    """The kernel ``bake_nodes``, where `_launches` is as it stands here."""
+
     def __init__(
         self,
         gpu: Gpu,
@@ -66,7 +68,6 @@ class DeviceField(ABC):
         self._kind, self.origin = program.name, code.origin
         self._frame_type = frame_type(field, torso)
         self._module = gpu.load(code.image)
-        self._bake = gpu.function(self._module, "bake_nodes")
         self._find_kernels()
         self._stream = gpu.create_stream()
         self._lock = threading.Lock()
@@ -161,7 +162,7 @@ class DeviceField(ABC):
 
     @abstractmethod
     def _find_kernels(self) -> None:
-        """Get ready what `_paint_frame` launches."""
+        """Get ready what is launched; nothing is looked up while launches are recorded."""
 
     def _upload_more(self, weights: Mapping[str, NDArray[Any]]) -> list[DeviceArray]:
         """Memory that stays from frame to frame, beside the model."""
@@ -197,33 +198,16 @@ class DeviceField(ABC):
         torso_transmittance: float,
         stream: int,
     ) -> None:
-        plan.upload(self._filled(inputs, transmittance, torso_transmittance), stream)
+        plan.upload(
+            frame_values(self._field, self._torso, inputs, transmittance, torso_transmittance),
+            stream,
+        )
         plan.launch(stream)
 
-    def _filled(
-        self, inputs: FrameInputs, transmittance: float, torso_transmittance: float
-    ) -> NDArray[Any]:
-        frame = np.zeros((), self._frame_type)
-        camera = camera_structure(inputs.camera)
-        frame["pose"] = _checked("pose", inputs.pose, (3, 4))
-        frame["camera"] = (camera.focal, camera.cx, camera.cy)
-        frame["size"] = camera.size
-        frame["threshold"], frame["torso_threshold"] = transmittance, torso_transmittance
-        if self._field.displacement is not None:
-            if inputs.landmarks is None:
-                raise BadOption("landmarks", expected="(68, 3) float32", found="None")
-            frame["landmarks"] = _checked("landmarks", inputs.landmarks, (LANDMARKS, 3))
-        places = layout(self._field, self._torso).biases
-        for network in all_networks(self._field, self._torso):
-            name, width = bias_name(network.name), network.hidden[0]
-            if name not in inputs.biases:
-                raise BadOption(name, expected=f"({width},) float32", found="nothing")
-            bias = _checked(name, np.asarray(inputs.biases[name]).reshape(-1), (width,))
-            frame["biases"][places[network.name] : places[network.name] + width] = bias
-        return frame
-
     def _launches(self, plan: FramePlan, stream: int) -> None:
+        """Enqueue what makes a picture of a frame's inputs."""
         gpu, frame = self.gpu, _P(plan.frame.address)
+        gpu.fill(plan.counts.address, 0, plan.counts.nbytes, stream)
         if self._field.displacement is not None:
             nodes = int(np.prod(self._field.displacement.resolution))
             blocks = -(-nodes // _NODES_A_BLOCK)
@@ -231,11 +215,3 @@ class DeviceField(ABC):
                 self._bake, (blocks, 1, 1), (_NODES_A_BLOCK, 1, 1), (self._model, frame), 0, stream
             )
         self._paint_frame(plan, stream)
-
-
-def _checked(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    if array.shape != shape or array.dtype != np.float32:
-        raise BadOption(
-            name, expected=f"float32 {shape}", found=f"{array.dtype.name} {array.shape}"
-        )
-    return finite(name, array)

@@ -42,7 +42,8 @@ def specification(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, str]:
 
 
 def evaluation_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
-    """The header: networks in float32, the parts between them, and whole evaluations."""
+    """The header: networks in float32, the parts between them for models whose tables lie as they
+    like, and whole evaluations."""
     places = layout(field, torso)
     lines = [line for n in all_networks(field, torso) for line in _network(n, places)]
     lines += [*_displaced(field), *_features(field), *_density(field), *_looks(field)]
@@ -100,15 +101,15 @@ def _features(field: FieldSpec) -> Lines:
     """What the density network is given: without, then with, what hangs on the ambient network."""
     lines = [
         "// All but the ambient grids.",
-        "EMOGENE_HD void read_features(const PlainModel& model, Vec3 p, Vec3 moved, "
-        "float* features) {",
+        "template <class Model>",
+        "EMOGENE_HD void read_features(const Model& model, Vec3 p, Vec3 moved, float* features) {",
         "    float u[3];",
         "    (void)moved;",
     ]
     ambient = [
         "// The grids at the ambient coordinate, from its network's raw outputs.",
-        "EMOGENE_HD void read_ambient(const PlainModel& model, const float* raw, "
-        "float* features) {",
+        "template <class Model>",
+        "EMOGENE_HD void read_ambient(const Model& model, const float* raw, float* features) {",
     ]
     if field.ambient is not None:
         ambient += [
@@ -146,21 +147,28 @@ def _density(field: FieldSpec) -> Lines:
 
 
 def _looks(field: FieldSpec) -> Lines:
-    """What the colour network is given, of a sample or of a ray."""
+    """What the colour network is given, of a sample or of a ray; the other one does nothing."""
     seen, geometry = field.directions**2, field.geometry_width
     start = f"    spherical_harmonics(direction, {field.directions}, looks);"
-    if field.colour_at == "sample":
-        return [
-            "// What a sample's colour is asked for.",
-            "EMOGENE_HD void sample_looks(Vec3 direction, const float* geometry, float* looks) {",
-            start,
-            f"    for (int i = 0; i < {geometry}; ++i) looks[{seen} + i] = geometry[i];",
-            "}",
-        ]
-    lines = [
+    of_sample = [
+        "// What a sample's colour is asked for.",
+        "EMOGENE_HD void sample_looks(Vec3 direction, const float* geometry, float* looks) {",
+    ]
+    of_ray = [
         "// What a ray's colour is asked for, from what it gathered.",
-        "EMOGENE_HD void ray_looks(const PlainModel& model, Vec3 origin, Vec3 direction, "
+        "template <class Model>",
+        "EMOGENE_HD void ray_looks(const Model& model, Vec3 origin, Vec3 direction, "
         "const float* channels, float opacity, float* looks) {",
+    ]
+    if field.colour_at == "sample":
+        copied = f"    for (int i = 0; i < {geometry}; ++i) looks[{seen} + i] = geometry[i];"
+        unused = "(void)model, (void)origin, (void)direction, (void)channels, (void)opacity"
+        return [*of_sample, start, copied, "}", *of_ray, f"    {unused}, (void)looks;", "}"]
+    lines = [
+        *of_sample,
+        "    (void)direction, (void)geometry, (void)looks;",
+        "}",
+        *of_ray,
         start,
         f"    for (int i = 0; i < {geometry}; ++i)",
         f"        looks[{seen} + i] = channels[i] / (opacity + {real(RAY_FEATURE_EPSILON)});",
@@ -183,20 +191,30 @@ def _looks(field: FieldSpec) -> Lines:
 
 
 def _torso_parts(torso: TorsoSpec | None) -> Lines:
-    if torso is None:
-        return []
-    reach, features, place = real(torso.deform_range), torso.grid.width, torso.position_width
-    return [
+    """What the torso's networks are given."""
+    of_place = [
         "// Where a pixel of the torso lies, encoded.",
         "EMOGENE_HD void torso_place(int size, int row, int column, float* q) {",
+    ]
+    of_looks = [
+        "// The rest of what its colour is asked for, before and after its place in the row.",
+        "template <class Model>",
+        "EMOGENE_HD void torso_looks(const Model& model, const float* raw, "
+        "const float* head, float* in) {",
+    ]
+    if torso is None:
+        nothing = "    (void)model, (void)raw, (void)head, (void)in;"
+        unused = "    (void)size, (void)row, (void)column, (void)q;"
+        return [*of_place, unused, "}", *of_looks, nothing, "}"]
+    reach, features, place = real(torso.deform_range), torso.grid.width, torso.position_width
+    return [
+        *of_place,
         "    const float pixel = 2.0f / (float)size;",
         "    const float x = ((float)column + 0.5f) * pixel - 1.0f;",
         "    const float y = ((float)row + 0.5f) * pixel - 1.0f;",
         f"    frequency_encode(x, y, {torso.octaves}, q);",
         "}",
-        "// The rest of what its colour is asked for, before and after its place in the row.",
-        "EMOGENE_HD void torso_looks(const PlainModel& model, const float* raw, "
-        "const float* head, float* in) {",
+        *of_looks,
         f"    float* q = in + {features};",
         "    float u[2];",
         f"    u[0] = ((q[0] + tanhf(raw[0]) * {reach}) + 1.0f) * 0.5f;",

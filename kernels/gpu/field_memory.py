@@ -15,7 +15,7 @@ from ..fused_structures import field_structure, torso_structure
 from ..occupancy import Occupancy
 from .arrays import DeviceArray, allocate
 from .protocol import Gpu
-from .specification import layout
+from .specification import Layout, layout
 
 
 class Model(ctypes.Structure):
@@ -34,7 +34,21 @@ def upload_model(
     weights: Mapping[str, NDArray[Any]],
     torso: TorsoSpec | None,
 ) -> list[DeviceArray]:
-    """The arrays of ``PlainModel``, in its order. Tensors are checked as the C++ library does."""
+    """The arrays of ``PlainModel`` in the GPU's memory, in its order (`model_arrays`)."""
+    arrays = model_arrays(field, weights, torso)
+    made = [allocate(gpu, a.shape, a.dtype, stream, a) for a in arrays]
+    gpu.synchronise(stream)  # the arrays may go
+    return made
+
+
+def model_arrays(
+    field: FieldSpec, weights: Mapping[str, NDArray[Any]], torso: TorsoSpec | None
+) -> list[NDArray[Any]]:
+    """The arrays of ``PlainModel``, in its order. Tensors are checked as the C++ library does.
+
+    Raises:
+        BadOption: a tensor is missing, misshapen or not finite.
+    """
     field_structure(field, weights)
     if torso is not None:
         torso_structure(torso, weights)
@@ -46,7 +60,7 @@ def upload_model(
     moves = field.displacement is not None
     nodes = (3 * int(np.prod(field.displacement.resolution)),) if field.displacement else (1,)
     arrays: list[NDArray[Any]] = [
-        _joined(weights, places.tables, places.table_size),
+        joined_tables(weights, places),
         _joined(weights, places.parameters, places.parameter_size),
         occupancy.bits,
         occupancy.distance,
@@ -55,10 +69,12 @@ def upload_model(
         np.asarray(weights[FALLOFF], np.float32) if moves else np.zeros(1, np.float32),
         np.zeros(nodes, np.float32),
     ]
-    arrays = [np.ascontiguousarray(array) for array in arrays]
-    made = [allocate(gpu, a.shape, a.dtype, stream, a) for a in arrays]
-    gpu.synchronise(stream)  # the arrays may go
-    return made
+    return [np.ascontiguousarray(array) for array in arrays]
+
+
+def joined_tables(weights: Mapping[str, NDArray[Any]], places: Layout) -> NDArray[np.float32]:
+    """Every grid's table, one after the other."""
+    return _joined(weights, places.tables, places.table_size)
 
 
 def _joined(

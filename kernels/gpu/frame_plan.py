@@ -8,36 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...contract.field import FieldSpec, TorsoSpec
-from ...contract.landmarks import LANDMARKS
 from ..arrays import Float32, UInt8
 from .arrays import allocate
 from .protocol import Gpu
-from .specification import layout
 
 _P = ctypes.c_void_p
 
 
-class _Picture(ctypes.Structure):
+class PictureStructure(ctypes.Structure):
     """``PlainPicture``."""
 
     _fields_ = (("background", _P), ("image", _P), ("head", _P), ("counts", _P))
-
-
-def frame_type(field: FieldSpec, torso: TorsoSpec | None) -> np.dtype[Any]:
-    """``PlainFrame``."""
-    biases = layout(field, torso).bias_size
-    return np.dtype(
-        [
-            ("pose", "f4", (3, 4)),
-            ("camera", "f4", (3,)),
-            ("size", "i4"),
-            ("threshold", "f4"),
-            ("torso_threshold", "f4"),
-            ("landmarks", "f4", (LANDMARKS, 3)),
-            ("biases", "f4", (biases,)),
-        ]
-    )
 
 
 class FramePlan:
@@ -45,7 +26,7 @@ class FramePlan:
 
     Args:
         key: size, whether there is an image, whether the head is kept.
-        scratch: bytes of memory between kernels.
+        scratch: bytes of memory that only the kernels use, zeros at first.
         launches: enqueues the kernels.
     """
 
@@ -63,13 +44,15 @@ class FramePlan:
         self._gpu, self._launches, self._graph = gpu, launches, 0
         self._staged = np.zeros((), frame)
         self.frame = allocate(gpu, (frame.itemsize,), np.uint8, stream)
-        # Samples, rays, and the pixels given out.
-        self.counts = allocate(gpu, (3,), np.uint64, stream)
+        # Samples, and rays that took one.
+        self.counts = allocate(gpu, (2,), np.uint64, stream)
         self.scratch = allocate(gpu, (scratch,), np.uint8, stream) if scratch else None
+        if self.scratch is not None:
+            gpu.fill(self.scratch.address, 0, scratch, stream)
         self.image = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
         self.background = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
         self.head = allocate(gpu, (size, size, 4), np.float32, stream) if with_head else None
-        self.structure = _Picture(
+        self.structure = PictureStructure(
             *(a.address if a else None for a in (self.background, self.image, self.head)),
             self.counts.address,
         )
@@ -103,7 +86,7 @@ class FramePlan:
             try:
                 gpu.begin_capture(own)
                 try:
-                    self._enqueue(own)
+                    self._launches(self, own)
                 finally:
                     self._graph = gpu.end_capture(own)
             finally:
@@ -111,7 +94,7 @@ class FramePlan:
         if self._graph:
             gpu.replay(self._graph, stream)
         else:
-            self._enqueue(stream)
+            self._launches(self, stream)
         gpu.record(self._done, stream)
 
     def fetch(self, stream: int) -> tuple[UInt8 | None, Float32 | None, NDArray[np.uint64]]:
@@ -126,7 +109,7 @@ class FramePlan:
         self._gpu.synchronise(stream)
         image, head, counts = made
         assert counts is not None
-        return image, head, counts[:2]
+        return image, head, counts
 
     def close(self) -> None:
         """Free its memory."""
@@ -145,10 +128,6 @@ class FramePlan:
         ):
             if array is not None:
                 array.close()
-
-    def _enqueue(self, stream: int) -> None:
-        self._gpu.fill(self.counts.address, 0, self.counts.nbytes, stream)
-        self._launches(self, stream)
 
     def _differs(self, background: UInt8) -> bool:
         return self._shown is None or not np.array_equal(self._shown, background)

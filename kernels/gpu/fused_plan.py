@@ -1,22 +1,21 @@
-"""How the tensor-core kernels are laid out for an architecture: what lies in shared memory.
+"""How the tensor-core kernel is laid out for an architecture: what lies in shared memory.
 
-Each of the two kernels keeps its networks' weights in shared memory as far as they fit beside its
-warps' samples; the other layers come by in slices of a few neurons, for all warps of a block at
-once. `FusedPlan` is a pure function of the fields and the architecture.
+Samples are taken first, pixels finished then. Either part keeps its networks' weights in shared
+memory as far as they fit beside the warps' samples; the other layers come by in slices of a few
+neurons, for all warps of a block at once. `FusedPlan` is a pure function of the fields and the
+architecture.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...contract.errors import BadOption
 from ...contract.field import FieldSpec, MlpSpec, TorsoSpec
 from .evaluation import evaluation
 from .specification import (
     Layout,
+    boolean,
     header,
     layout,
     network_function,
@@ -37,7 +36,10 @@ TURNS = 4
 """Times that lanes without a ray ask the queue before the others go on."""
 
 WARP = 32
-MOST_WARPS = 8
+MOST_WARPS, MOST_STREAMING_WARPS = 16, 8
+"""Of a block: one fills a multiprocessor, whose registers are 128 for each of 512 threads. Networks
+wide enough to be streamed need twice as many."""
+
 SLICE_BYTES = 16 << 10
 """Streamed weights that come by at a time, where a layer has as many."""
 
@@ -88,22 +90,20 @@ class TensorLayer:
 
 
 @dataclass(frozen=True)
-class KernelPlan:
-    """One kernel's shared memory: resident weights, a slice of others, the warps' samples.
+class PartPlan:
+    """Shared memory of one part: resident weights, a slice of others, the warps' samples.
 
     Attributes:
         resident: layers whose weights stay, in order.
         streamed: the others.
         slice_words: of the part of a streamed layer that is there at a time.
         row_words: of a sample's row.
-        warps: of a block.
     """
 
     resident: tuple[TensorLayer, ...]
     streamed: tuple[TensorLayer, ...]
     slice_words: int
     row_words: int
-    warps: int
 
     @property
     def layers(self) -> tuple[TensorLayer, ...]:
@@ -114,33 +114,39 @@ class KernelPlan:
     def resident_words(self) -> int:
         return sum(layer.words for layer in self.resident)
 
-    @property
-    def threads(self) -> int:
-        return WARP * self.warps
-
-    @property
-    def shared_bytes(self) -> int:
+    def shared_bytes(self, warps: int) -> int:
         """A block's."""
-        rows = self.threads * self.row_words
-        return 4 * (self.resident_words + self.slice_words + rows)
+        return 4 * (self.resident_words + self.slice_words + WARP * warps * self.row_words)
 
 
 @dataclass(frozen=True)
 class FusedPlan:
-    """Both kernels'.
+    """Both parts'.
 
     Attributes:
         gather: networks asked for every sample.
         finish: those asked once a ray or pixel.
+        warps: of a block.
     """
 
-    gather: KernelPlan
-    finish: KernelPlan
+    gather: PartPlan
+    finish: PartPlan
+    warps: int
 
     @property
     def layers(self) -> tuple[TensorLayer, ...]:
         """In the order of their weights in global memory."""
         return self.gather.layers + self.finish.layers
+
+    @property
+    def threads(self) -> int:
+        """Of a block."""
+        return WARP * self.warps
+
+    @property
+    def shared_bytes(self) -> int:
+        """A block's."""
+        return max(part.shared_bytes(self.warps) for part in (self.gather, self.finish))
 
 
 def fused_plan(field: FieldSpec, torso: TorsoSpec | None, architecture: str) -> FusedPlan:
@@ -159,89 +165,69 @@ def fused_plan(field: FieldSpec, torso: TorsoSpec | None, architecture: str) -> 
     finish = (*once, *((torso.deform, torso.colour) if torso else ()))
     of_samples = _tensor_layers(gather, field.ambient)
     of_pixels = _tensor_layers(finish, field.ambient)
-    return FusedPlan(_kernel_plan(of_samples, budget), _kernel_plan(of_pixels, budget))
+    for warps in range(MOST_WARPS, 0, -1):
+        parts = [_part_plan(layers, budget, warps) for layers in (of_samples, of_pixels)]
+        gathering, finishing = parts
+        if gathering is None or finishing is None:
+            continue
+        if warps <= MOST_STREAMING_WARPS or not (gathering.streamed or finishing.streamed):
+            return FusedPlan(gathering, finishing, warps)
+    row_words, widest = _row_words(of_samples + of_pixels), _widest(of_samples + of_pixels)
+    raise BadOption(
+        "tensor-core kernels",
+        expected=f"networks whose samples fit {budget >> 10} KiB",
+        found=f"{WARP * row_words * 4} bytes for a warp and {widest * 4} for 8 neurons",
+    )
 
 
 def fused_specification(
-    field: FieldSpec, torso: TorsoSpec | None, architecture: str
+    field: FieldSpec, torso: TorsoSpec | None, architecture: str, *, half_tables: bool
 ) -> dict[str, str]:
     """The headers that the fused kernels need beside the plain ones', by name."""
     plan, places = fused_plan(field, torso, architecture), layout(field, torso)
-    constants = [f"constexpr int kTurns = {TURNS};"]
+    constants = [
+        f"constexpr int kTurns = {TURNS};",
+        f"constexpr int kThreads = {plan.threads};",
+        f"constexpr bool kMoves = {boolean(field.displacement is not None)};",
+        f"constexpr bool kHalfTables = {boolean(half_tables)};",
+    ]
     types: list[str] = []
     networks: list[str] = []
     first = 0
-    for name, kernel in (("Gather", plan.gather), ("Finish", plan.finish)):
+    for name, part in (("Gather", plan.gather), ("Finish", plan.finish)):
         constants += [
-            f"constexpr int k{name}Threads = {kernel.threads};",
             f"constexpr int k{name}First = {first};",
-            f"constexpr int k{name}Resident = {kernel.resident_words};",
-            f"constexpr int k{name}Blocks = {1 if kernel.streamed else 2};",
-            f"constexpr int k{name}Row = {kernel.row_words};",
-            f"constexpr int k{name}Slice = {kernel.slice_words};",
-            f"constexpr bool k{name}Streamed = {'true' if kernel.streamed else 'false'};",
+            f"constexpr int k{name}Resident = {part.resident_words};",
+            f"constexpr int k{name}Row = {part.row_words};",
+            f"constexpr int k{name}Slice = {part.slice_words};",
+            f"constexpr bool k{name}Streamed = {boolean(bool(part.streamed))};",
         ]
         shared = 0
-        for layer in kernel.layers:
-            stays = layer in kernel.resident
-            tiles = 1 if stays else kernel.slice_words // layer.tile_words
+        for layer in part.layers:
+            stays = layer in part.resident
+            tiles = 1 if stays else part.slice_words // layer.tile_words
             types.append(
                 f"struct {_layer_type(layer)} {{ static constexpr int kInputs = {layer.inputs}, "
                 f"kOutputs = {layer.outputs}, kTerms = {layer.terms}, kFirst = {first}, "
                 f"kShared = {shared if stays else -1}, kSlice = {tiles}, "
-                f"kRowWords = {kernel.row_words}; "
-                f"static constexpr bool kHidden = {'true' if layer.hidden else 'false'}; }};"
+                f"kRowWords = {part.row_words}; "
+                f"static constexpr bool kHidden = {boolean(layer.hidden)}; }};"
             )
             first += layer.words
             shared += layer.words if stays else 0
-        networks += _networks(kernel, places)
+        networks += _networks(part, places)
     return {
         PLAN: header(constants),
-        FUSED_EVALUATION: header([*types, *networks, *evaluation(field, torso, "WarpModel")]),
+        FUSED_EVALUATION: header([*types, *networks, *evaluation(field, torso, "FusedModel")]),
     }
 
 
-def pack_layer(weight: NDArray[np.float32], layer: TensorLayer) -> NDArray[np.uint32]:
-    """Weights as lanes load them: for 8 outputs, 16 inputs and each term, lane l's two words hold
-    the weights of output l // 4 and inputs 2 (l % 4), 2 (l % 4) + 1, and those 8 further.
-
-    Args:
-        weight: (outputs, inputs).
-
-    Returns:
-        (words,)
-
-    Raises:
-        BadOption: a weight is beyond a half's range.
-    """
-    inputs, outputs = layer.padded
-    name = f"{layer.network.name}.{layer.index}.weight"
-    most = float(np.abs(weight).max(initial=0))
-    if most > float(np.finfo(np.float16).max):
-        raise BadOption(name, expected="weights within ±65504, as halves hold", found=f"{most:.3g}")
-    padded = np.zeros((outputs, inputs), np.float32)
-    padded[: layer.outputs, : layer.inputs] = weight
-    terms = split_halves(padded, layer.terms)
-    # (term, tile of outputs, output, tile of inputs, word, pair, half of the word)
-    cut = terms.reshape(layer.terms, outputs // 8, 8, inputs // 16, 2, 4, 2)
-    lanes = cut.transpose(1, 3, 0, 2, 5, 4, 6)  # tile, tile, term, output, pair, word, half
-    return np.ascontiguousarray(lanes).view(np.uint32).reshape(-1)
-
-
-def split_halves(values: NDArray[np.float32], terms: int) -> NDArray[np.float16]:
-    """(terms, …): the nearest halves, then the nearest to what they lack."""
-    first = values.astype(np.float16)
-    if terms == 1:
-        return first[None]
-    return np.stack([first, (values - first.astype(np.float32)).astype(np.float16)])
-
-
-def _networks(kernel: KernelPlan, places: Layout) -> list[str]:
-    """A function for each of a kernel's networks."""
+def _networks(part: PartPlan, places: Layout) -> list[str]:
+    """A function for each of a part's networks."""
     lines: list[str] = []
-    for network in dict.fromkeys(layer.network for layer in kernel.layers):
-        layers = sorted((x for x in kernel.layers if x.network == network), key=lambda x: x.index)
-        row = kernel.row_words
+    for network in dict.fromkeys(layer.network for layer in part.layers):
+        layers = sorted((x for x in part.layers if x.network == network), key=lambda x: x.index)
+        row = part.row_words
         lines += [
             f"EMOGENE_HD void {network_function(network)}(const WarpModel& model, "
             "const PlainFrame& frame, const float* in, float* out) {",
@@ -275,35 +261,35 @@ def _tensor_layers(
     )
 
 
-def _kernel_plan(layers: tuple[TensorLayer, ...], budget: int) -> KernelPlan:
-    """As many warps as fit, then as many layers as fit, the largest first."""
+def _part_plan(layers: tuple[TensorLayer, ...], budget: int, warps: int) -> PartPlan | None:
+    """As many layers as fit beside so many warps, the largest first; None if not even a slice."""
+    row_words = _row_words(layers)
+    room = budget // 4 - WARP * warps * row_words
+    if sum(layer.words for layer in layers) <= room:
+        return PartPlan(layers, (), 0, row_words)
+    piece = max(_widest(layers), SLICE_BYTES // 4)
+    left = room - piece
+    if left < 0:
+        return None
+    resident: list[TensorLayer] = []
+    for layer in sorted(layers, key=lambda x: -x.words):
+        if layer.words <= left:
+            resident.append(layer)
+            left -= layer.words
+    streamed = tuple(layer for layer in layers if layer not in resident)
+    return PartPlan(tuple(x for x in layers if x in resident), streamed, piece, row_words)
+
+
+def _row_words(layers: tuple[TensorLayer, ...]) -> int:
+    """Of the widest layer's sample, and 4 more than a multiple of 8, so that the lanes of a
+    fragment meet 32 different banks."""
     most = max((layer.row_words for layer in layers), default=0)
-    # 4 more than a multiple of 8, so that the lanes of a fragment meet 32 different banks.
-    row_words = most + (4 - most) % 8
-    everything = sum(layer.words for layer in layers)
-    widest = max((layer.tile_words for layer in layers), default=0)
-    for warps in range(MOST_WARPS, 0, -1):
-        room = budget // 4 - WARP * warps * row_words
-        if everything <= room:
-            return KernelPlan(layers, (), 0, row_words, warps)
-        piece = max(widest, SLICE_BYTES // 4)
-        if room < piece:
-            continue
-        resident: list[TensorLayer] = []
-        left = room - piece
-        for layer in sorted(layers, key=lambda x: -x.words):
-            if layer.words <= left:
-                resident.append(layer)
-                left -= layer.words
-        streamed = tuple(layer for layer in layers if layer not in resident)
-        return KernelPlan(
-            tuple(x for x in layers if x in resident), streamed, piece, row_words, warps
-        )
-    raise BadOption(
-        "tensor-core kernels",
-        expected=f"networks whose samples fit {budget >> 10} KiB",
-        found=f"{WARP * row_words * 4} bytes for a warp and {widest * 4} for 8 neurons",
-    )
+    return most + (4 - most) % 8
+
+
+def _widest(layers: tuple[TensorLayer, ...]) -> int:
+    """Words of 8 neurons of the widest layer."""
+    return max((layer.tile_words for layer in layers), default=0)
 
 
 def _layer_type(layer: TensorLayer) -> str:

@@ -32,6 +32,7 @@ class PlainField(DeviceField):
         return plain_program(self._field, self._torso)
 
     def _find_kernels(self) -> None:
+        self._bake = self.gpu.function(self._module, "bake_nodes")
         self._paint = self.gpu.function(self._module, "paint_pixels")
 
     def _paint_frame(self, plan: FramePlan, stream: int) -> None:

@@ -123,6 +123,7 @@ def constants_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
         '#include "cpp/traversal.h"',
         "namespace emogene {",
         f"constexpr bool kTorso = {boolean(torso is not None)};",
+        f"constexpr bool kRayColour = {boolean(field.colour_at == 'ray')};",
         *(f"constexpr int {name} = {value};" for name, value in numbers.items()),
         *(f"constexpr float {name} = {real(value)};" for name, value in floats.items()),
         _vector_function("bounds_low", low),

@@ -8,6 +8,7 @@ from .fused import fused_program
 from .plain import plain_program
 from .programs import Program
 from .specification import unsupported
+from .wavefront import wavefront_program
 
 
 def wanted_programs(
@@ -16,8 +17,8 @@ def wanted_programs(
     """Every program that a renderer of these fields may launch on this architecture."""
     if unsupported(field, torso):
         return ()
-    plain = plain_program(field, torso)
+    bounded = (plain_program(field, torso), wavefront_program(field, torso))
     try:
-        return (fused_program(field, torso, architecture), plain)
+        return (fused_program(field, torso, architecture), *bounded)
     except BadOption:  # its shared memory is too small
-        return (plain,)
+        return bounded

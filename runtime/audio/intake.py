@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +17,19 @@ Float32 = NDArray[np.float32]
 
 Pushed: TypeAlias = Samples | bytes | bytearray | memoryview
 """Raw samples; bytes are signed 16-bit little-endian ones."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Checked samples that were not taken yet.
+
+    Attributes:
+        samples: (n,) float32 at their own rate.
+        half: the byte that is left of bytes, of a sample whose other half is still to come.
+    """
+
+    samples: Float32
+    half: bytes
 
 
 class Intake:
@@ -39,17 +53,19 @@ class Intake:
         """How many samples at 16 kHz all that was taken is, those held back included."""
         return (2 * self._taken * SAMPLE_RATE + self._rate) // (2 * self._rate)
 
-    def checked(self, samples: Pushed) -> Float32:
-        """``samples`` as (n,) float32 at their own rate; nothing is taken yet.
+    def checked(self, samples: Pushed) -> Piece:
+        """What ``samples`` are; nothing is taken yet.
 
         A piece of bytes may end in the middle of a sample; the rest comes with the next piece.
 
         Raises:
             BadAudio: they are not samples, or hold NaN or numbers far beyond full scale.
         """
+        half = self._half
         if isinstance(samples, (bytes, bytearray, memoryview)):
-            whole = self._half + bytes(samples)
+            whole = half + bytes(samples)
             samples = np.frombuffer(whole, "<i2", len(whole) // 2).astype(np.int16)
+            half = whole[2 * len(samples) :]
         elif not isinstance(samples, np.ndarray):
             raise BadAudio(
                 "push",
@@ -59,15 +75,13 @@ class Intake:
             )
         block = as_float(samples)
         check_samples("push", block, self._taken)
-        return block
+        return Piece(block, half)
 
-    def take(self, samples: Pushed, block: Float32) -> Float32:
-        """Take ``block``, which is ``checked(samples)``: (m,) float32 at 16 kHz it completes."""
-        if isinstance(samples, (bytes, bytearray, memoryview)):
-            whole = self._half + bytes(samples)
-            self._half = whole[len(whole) // 2 * 2 :]
-        self._taken += len(block)
-        return self._resampler.push(block)
+    def take(self, piece: Piece) -> Float32:
+        """Take what was `checked` last: (m,) float32 at 16 kHz that it completes."""
+        self._half = piece.half
+        self._taken += len(piece.samples)
+        return self._resampler.push(piece.samples)
 
     def flush(self) -> Float32:
         """End the utterance: the samples held back. The intake is spent."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from ...contract.closing import Closing
 from ...contract.errors import BadEngineDirectory, Failure, Unavailable
 from ...contract.manifest import REBUILD
 from ...contract.tensors import TensorSpec
@@ -27,7 +27,7 @@ _ERRORS_ONLY = 3
 _CHECK = "check the engine directory with: emogene-export verify DIRECTORY"
 
 
-class OnnxRuntimeRunner:
+class OnnxRuntimeRunner(Closing):
     """An ONNX file on ONNX Runtime. See `protocol.BindingRunner`.
 
     Args:
@@ -116,17 +116,6 @@ class OnnxRuntimeRunner:
         """Free the network; twice is fine."""
         self._session = None
 
-    def __enter__(self) -> OnnxRuntimeRunner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _opened(self) -> Any:
         session = self._session
         if session is None:
@@ -143,7 +132,7 @@ class OnnxRuntimeRunner:
         )
 
 
-class OnnxRuntimeBound:
+class OnnxRuntimeBound(Closing):
     """A network and its arrays; made by `OnnxRuntimeRunner.bind`. See `protocol.Bound`."""
 
     def __init__(self, runner: OnnxRuntimeRunner, arrays: Mapping[str, Array]) -> None:
@@ -189,17 +178,6 @@ class OnnxRuntimeBound:
     def close(self) -> None:
         """Let go of the arrays; twice is fine."""
         self._binding = None
-
-    def __enter__(self) -> OnnxRuntimeBound:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _open_session(path: Path, threads: int, provider: Provider) -> Any:

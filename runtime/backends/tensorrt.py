@@ -10,11 +10,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from ...contract.closing import Closing
 from ...contract.engine_directory import file_path
 from ...contract.engines import EngineSpec
 from ...contract.errors import BadEngineDirectory, Failure
@@ -71,7 +71,7 @@ def open_engine(
     return TensorRtRunner(folder, manifest, engine, flavour, driver)
 
 
-class TensorRtRunner:
+class TensorRtRunner(Closing):
     """An engine on the first GPU. See `protocol.BindingRunner`.
 
     Every thread that runs it at the same time has an execution context of its own; all are freed
@@ -184,17 +184,6 @@ class TensorRtRunner:
         self._config = self._jit = None
         self._engine = None
         self._runtime = None
-
-    def __enter__(self) -> TensorRtRunner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _array(self, spec: TensorSpec, value: Array) -> Array:
         if str(value.dtype) != spec.dtype:

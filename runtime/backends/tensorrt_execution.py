@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from ...contract.closing import Closing
 from ...contract.engines import LengthProfile
 from ...contract.errors import Failure
 from ...contract.tensors import TensorSpec
@@ -129,7 +129,7 @@ class Execution:
         )
 
 
-class TensorRtBound:
+class TensorRtBound(Closing):
     """An execution with fixed shapes and buffers; made by `TensorRtRunner.bind`.
 
     See `protocol.Bound`. With arrays and a stream, the caller keeps the arrays as they are until
@@ -194,17 +194,6 @@ class TensorRtBound:
             self._execution.gpu.destroy_graph(self._graph)
             self._graph = 0
         self._execution.close()
-
-    def __enter__(self) -> TensorRtBound:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _replay(self, stream: int) -> None:
         execution = self._execution

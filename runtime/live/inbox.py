@@ -52,14 +52,14 @@ class Inbox:
         with self._state:
             while True:
                 self._check_open()
-                block = self._intake.checked(samples)
-                seconds = len(block) / self._rate
+                piece = self._intake.checked(samples)
+                seconds = len(piece.samples) / self._rate
                 if self._waiting + self._held + seconds <= self._options.backlog:
                     break
                 if self._options.flood == "refuse" or seconds > self._options.backlog:
                     raise self._too_much(seconds)
                 self._clock.wait(self._state, None)
-            block = self._intake.take(samples, block)
+            block = self._intake.take(piece)
             moment = self._clock.now()
             self._waiting += seconds
             self._acts.append(lambda recorder: act(recorder, block, moment))

@@ -38,16 +38,7 @@ def replay(log: str | os.PathLike[str], avatar: Avatar) -> Iterator[Frame]:
             found="one of another",
             remedy="open the engine directory that the session was opened with",
         )
-    session = avatar.session(
-        options.emotion,
-        options.intensity,
-        options.seed,
-        options.profile,
-        size=options.size,
-        idle=options.idle,
-        quality=options.quality,
-        sample_rate=options.sample_rate,
-    )
+    session = avatar.recorded(options)
     return _frames(os.fspath(log), reader, session)
 
 

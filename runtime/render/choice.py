@@ -14,12 +14,16 @@ from ...contract.field import FieldSpec, TorsoSpec
 from ...contract.manifest import Manifest
 from ...kernels.fused import unsupported
 from ...kernels.fused_structures import network_tensors
+from ...kernels.gpu.kinds import KINDS
 from ...kernels.gpu.specification import unsupported as unsupported_on_gpus
 from .gpu_path import NO_GPU, GpuPath
 from .rounds import PER_RAY
 
 AUTO, FUSED, WAVEFRONT, GPU = "auto", "fused", "wavefront", "gpu"
-RENDERERS = (AUTO, FUSED, WAVEFRONT, GPU)
+GPU_KINDS = {f"{GPU}-{kind}": kind for kind in KINDS}
+"""Names that ask for one kind of GPU kernels, whose others are not tried."""
+
+RENDERERS = (AUTO, FUSED, WAVEFRONT, GPU, *GPU_KINDS)
 
 FIELD_STAGES = frozenset(
     {
@@ -48,6 +52,7 @@ class RendererChoice:
         remedy: what would bring the better one.
         beside: why the fused renderer paints the head alone, and networks the rest; empty where it
             paints the whole picture.
+        kernels: the one kind of GPU kernels that was asked for; empty where any will do.
     """
 
     used: str
@@ -55,6 +60,7 @@ class RendererChoice:
     fallback: str = ""
     remedy: str = ""
     beside: str = ""
+    kernels: str = ""
 
 
 def checked_renderer(name: str) -> str:
@@ -89,7 +95,8 @@ def choose_renderer(
         Unavailable: the fused one or the GPU was asked for and does not take these fields, or there
             is no GPU to use.
     """
-    checked_renderer(asked)
+    kernels = GPU_KINDS.get(checked_renderer(asked), "")
+    asked = GPU if kernels else asked
     if asked == WAVEFRONT:
         return RendererChoice(WAVEFRONT, "asked for")
     obstacle = _obstacle(weights, manifest.field)
@@ -110,7 +117,7 @@ def choose_renderer(
             "gpu renderer", expected="a GPU to use", found=gpu.found, remedy=gpu.remedy
         )
     if asked != AUTO:
-        return RendererChoice(asked, "asked for", beside=beside)
+        return RendererChoice(asked, "asked for", beside=beside, kernels=kernels)
     if cast := sorted((HEAD_STAGES if beside else FIELD_STAGES) & set(recast)):
         return RendererChoice(WAVEFRONT, f"{', '.join(cast)} was asked for in another precision")
     if obstacle:

@@ -9,7 +9,7 @@ from ...kernels.fused import FusedField
 from ...kernels.gpu.programs import Shipped
 from ..backends.providers import CPU
 from ..loading import Loaded
-from .choice import AUTO, FUSED, GPU, RendererChoice, choose_renderer
+from .choice import AUTO, FUSED, GPU, GPU_KINDS, RendererChoice, choose_renderer
 from .fused import FrameField
 from .gpu import open_field
 from .gpu_path import NO_GPU, GpuPath, find_gpu_path
@@ -36,7 +36,7 @@ def prepare_field(
     manifest, weights = loaded.manifest, loaded.weights
     if chosen.used == GPU:
         try:
-            field = open_field(manifest, weights, shipped, path.api)
+            field = open_field(manifest, weights, shipped, path.api, chosen.kernels)
             if strict and field.lost:
                 field.close()
                 raise Unavailable(
@@ -47,7 +47,7 @@ def prepare_field(
                 )
             return replace(chosen, fallback=field.lost), field
         except EmoGeneError as error:
-            if asked == GPU:
+            if asked != AUTO:
                 raise
             found = str(error).removesuffix(f" — {error.remedy}")
             lost = GpuPath(False, found, error.remedy, wanted=True)
@@ -67,7 +67,7 @@ def prepare_field(
 
 def _gpu_path(asked: str, loaded: Loaded, shipped: Shipped) -> GpuPath:
     # Whoever asks for the CPU's networks wants the CPU's pictures, too.
-    if asked not in (AUTO, GPU) or (asked == AUTO and loaded.choice.asked == CPU):
+    if asked not in (AUTO, GPU, *GPU_KINDS) or (asked == AUTO and loaded.choice.asked == CPU):
         return NO_GPU
     cubins = frozenset(cubin.architecture for cubin in shipped.cubins)
     return find_gpu_path(loaded.choice.driver, cubins)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,11 @@ class GpuRenderer(FusedRenderer):
 
 
 def open_field(
-    manifest: Manifest, weights: Mapping[str, NDArray[Any]], shipped: Shipped, api: str
+    manifest: Manifest,
+    weights: Mapping[str, NDArray[Any]],
+    shipped: Shipped,
+    api: str,
+    kernels: str = "",
 ) -> GpuField:
     """An avatar's fields on the first GPU, after a picture by it equalled one by the CPU.
 
@@ -107,18 +111,20 @@ def open_field(
     Args:
         shipped: the directory's cubins.
         api: one of `kernels.gpu.opening.APIS`.
+        kernels: the only kind to try, one of `KINDS`; empty tries them all.
 
     Raises:
         Unavailable: no code for this GPU, no room on it.
         Failure: the driver refuses something, or the pictures differ.
     """
+    kinds = {kernels: KINDS[kernels]} if kernels else KINDS
     gpu, lost = open_gpu(api), list[str]()
     try:
-        for last, (kind, make) in enumerate(KINDS.items(), start=1):
+        for last, (kind, make) in enumerate(kinds.items(), start=1):
             try:
                 return GpuField(gpu, _made(gpu, make, manifest, weights, shipped), "; ".join(lost))
             except EmoGeneError as error:
-                if last == len(KINDS):
+                if last == len(kinds):
                     raise
                 lost.append(f"{kind} kernels: {error}")
         raise AssertionError("there is a kind of kernels")
@@ -129,7 +135,7 @@ def open_field(
 
 def _made(
     gpu: Gpu,
-    make: type[DeviceField],
+    make: Callable[..., DeviceField],
     manifest: Manifest,
     weights: Mapping[str, NDArray[Any]],
     shipped: Shipped,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...contract.closing import Closing
 from ...contract.data import Frame
 from ...contract.emotions import EMOTIONS
 from ...contract.errors import BadInput
@@ -23,7 +24,7 @@ _PAUSE, _ASK_AFTER = 0.001, 0.1
 """Seconds between looks, and without a frame until the writer's lock is asked for."""
 
 
-class RingReader:
+class RingReader(Closing):
     """Reads the ring of another process (or of this one) from its oldest frame on.
 
     Args:
@@ -111,12 +112,6 @@ class RingReader:
             self._memory.close()
             os.close(self._file)
             self._file = -1
-
-    def __enter__(self) -> RingReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _take(self) -> Frame | None:
         """The next whole frame that is there, copied."""

@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 
+from ...contract.closing import Keeping
 from ...contract.data import Frame
 from ...contract.emotions import EMOTIONS
 from ...contract.errors import BadOutput
@@ -20,7 +21,7 @@ SLOTS, MOST_SLOTS = 16, 4096
 """Frames that are kept unless asked otherwise: 0.64 s, 12.7 MB at 512²."""
 
 
-class RingWriter:
+class RingWriter(Keeping):
     """A ring of the last frames that any number of processes may read; it never waits for them.
 
     Args:
@@ -102,12 +103,6 @@ class RingWriter:
 
     def _store(self, offset: int, value: int) -> None:
         shared.store(ctypes.addressof(self._header) + offset, value)
-
-    def __enter__(self) -> RingWriter:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self.close() if kind is None else self.discard()
 
 
 def _parsed(destination: str) -> tuple[str, int]:

@@ -93,6 +93,25 @@ def test_nv12_is_bt709(avatar, speech, expected):
         assert np.abs(rows[SIZE:, :SIZE].reshape(chroma.shape) - chroma).max() <= 0.51
 
 
+@pytest.mark.parametrize("size", [2, 10, 12, 18, 26, 34, 50, 66, 98])
+def test_every_width_is_converted_to_its_end(avatar, speech, size):
+    """Rows are converted in blocks and then pixel by pixel: three formats of the same picture."""
+    pulled = []
+    for form in (c.RGB, c.RGBA, c.NV12):
+        session = c.open_session(avatar, seed=7, size=size)
+        c.push(session, speech)
+        library().emogene_flush(session)
+        status, data, _ = c.pull(session, size, form)
+        assert status == c.OK, c.last_error()
+        pulled.append(data)
+    rgb, rgba = pulled[0].reshape(size, size, 3), pulled[1].reshape(size, size, 4)
+    assert np.array_equal(rgba[..., :3], rgb) and (rgba[..., 3] == 255).all()
+    luma, chroma = by_hand(rgb)
+    rows = pulled[2].reshape(-1, size)
+    assert np.abs(rows[:size] - luma).max() <= 0.51
+    assert np.abs(rows[size:].reshape(chroma.shape) - chroma).max() <= 0.51
+
+
 def test_rgba_is_rgb_with_full_alpha_in_rows_with_gaps(avatar, speech, expected):
     session, stride = opened(avatar, speech), 4 * SIZE + 8
     _, data, _ = c.pull(session, SIZE, c.RGBA, stride)

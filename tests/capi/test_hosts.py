@@ -97,6 +97,12 @@ def test_opening_and_closing_leaves_nothing_behind(build, run, tiny_engines):
     assert last[1:] == first[1:], said
 
 
+def test_threads_that_come_and_go_leave_nothing_behind(build, run, tiny_engines):
+    """What Python keeps of a thread is some 20 kB, 36 MB of the 1,800 after the first tenth."""
+    first, last = map(int, run(build(HOSTS / "visitors.cpp"), tiny_engines, "2000").split())
+    assert last - first <= 2048, (first, last)
+
+
 def test_a_thread_that_holds_pythons_lock_may_call(tiny_engines):
     """`ctypes.PyDLL` keeps the lock during calls, as extension modules do that do not give it back;
     threads that render meanwhile need it to go on."""

@@ -106,6 +106,47 @@ def test_options_of_a_later_version(avatar):
     )
 
 
+def test_structures_of_the_first_version(tiny_engines):
+    """Shorter ones: what they lack is the default, and nothing is written beyond their end."""
+
+    class FirstOpenOptions(ctypes.Structure):
+        _fields_ = c.OpenOptions._fields_[:6]
+
+    class FirstStats(ctypes.Structure):
+        _fields_ = (*c.Stats._fields_[:9], ("mine", ctypes.c_double))
+
+    assert ctypes.sizeof(FirstOpenOptions) == 32 and FirstStats.mine.offset == 64
+    handle, session = ctypes.c_void_p(), ctypes.c_void_p()
+    options = c.made(FirstOpenOptions, threads=1)
+    path = str(tiny_engines).encode()
+    status = library().emogene_open(path, ctypes.byref(options), ctypes.byref(handle))
+    assert status == c.OK, c.last_error()
+    session = c.open_session(handle, size=SIZE)
+    stats = FirstStats(struct_size=64, frames=-1, mine=3.5)
+    assert library().emogene_session_stats(session, ctypes.byref(stats)) == c.OK
+    assert (stats.struct_size, stats.frames, stats.mine) == (64, 0, 3.5)
+    longer = c.made(c.Stats, waited_seconds=-1)
+    assert library().emogene_session_stats(session, ctypes.byref(longer)) == c.OK
+    assert longer.waited_seconds == 0
+    library().emogene_close(handle)
+
+
+def test_sessions_are_limited(tiny_engines):
+    handle, none = ctypes.c_void_p(), ctypes.c_void_p(123)
+    path = str(tiny_engines).encode()
+    for limit, room in ((2, 2), (-1, 3), (0, 3)):
+        options = c.made(c.OpenOptions, threads=1, max_sessions=limit)
+        assert library().emogene_open(path, ctypes.byref(options), ctypes.byref(handle)) == c.OK
+        sessions = [c.open_session(handle, size=SIZE) for _ in range(room)]
+        if limit == 2:
+            status = library().emogene_session_open(handle, None, ctypes.byref(none))
+            refused(status, "session: expected fewer than 2 open, found 2", c.UNAVAILABLE)
+            assert none.value == 123
+            library().emogene_session_close(sessions[0])
+            sessions.append(c.open_session(handle, size=SIZE))
+        library().emogene_close(handle)
+
+
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
@@ -137,6 +178,10 @@ def test_open_options(tmp_path):
         (None, {"threads": -1}, "threads: expected at least 1"),
         (None, {"backend": b"abacus"}, "backend: expected"),
         (None, {"renderer": b"crayon"}, "renderer: expected"),
+        (None, {"max_sessions": -2}, "max_sessions: expected 1 or more"),
+        (None, {"marching": b"ants"}, "marching: expected"),
+        (None, {"precisions": b"hubert"}, "precisions: expected STAGE=NAME"),
+        (None, {"precisions": b"hubert=int3"}, "int3"),
     ):
         options = c.made(c.OpenOptions, **fields)
         refused(library().emogene_open(path, ctypes.byref(options), ctypes.byref(handle)), text)

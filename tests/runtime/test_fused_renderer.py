@@ -154,7 +154,8 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
     with pytest.raises(Unavailable, match="published"):
         choose("gpu", manifest=published, gpu=gpu)
     with pytest.raises(
-        BadOption, match="expected one of auto, fused, wavefront, gpu, found 'cubist'"
+        BadOption,
+        match=r"expected one of auto, fused, wavefront, gpu, gpu-plain, .*, found 'cubist'",
     ):
         choose("cubist")
 

@@ -20,7 +20,7 @@ Samples = NDArray[np.float32]
 
 
 def taken(intake: Intake, pieces: list[object]) -> Samples:
-    made = [intake.take(piece, intake.checked(piece)) for piece in pieces]  # type: ignore[arg-type]
+    made = [intake.take(intake.checked(piece)) for piece in pieces]  # type: ignore[arg-type]
     return np.concatenate([*made, intake.flush()])
 
 

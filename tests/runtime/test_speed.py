@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from numpy.typing import NDArray
 
@@ -22,6 +23,7 @@ from emogene.runtime.loading import load_engine_directory
 from emogene.runtime.profiles import LIVE, OFFLINE
 from emogene.runtime.speech import speed
 from emogene.runtime.speech.speed import HearingSpeed
+from tests.speech import spoken
 
 
 class Slowed:
@@ -62,6 +64,27 @@ def test_a_slow_encoder_is_refused_for_live_alone(tiny_engines: Path) -> None:
         avatar.session(size=16).close()
         longer = replace(LIVE, name="patient", hop=16)
         avatar.session(profile=longer, size=16).close()  # 0.64 s for the same work
+
+
+def test_whole_files_and_replays_are_bound_to_no_clock(tiny_engines: Path, tmp_path: Path) -> None:
+    speech = spoken()[:12_800]
+    with emogene.open(tiny_engines, threads=1) as avatar:
+        usual = list(avatar.render(speech, profile="live", size=16))
+        session = avatar.session(profile="live", size=16)
+        with emogene.LiveDriver(session, log=tmp_path / "log") as driver:
+            driver.push(speech)
+            driver.end_input()
+            shown = list(driver)
+    avatar, slow = slowed(tiny_engines, 0.12)
+    with avatar:
+        slowly = list(avatar.render(speech, profile="live", size=16))
+        again = list(emogene.replay(tmp_path / "log", avatar))
+        assert slow.runs > 4
+        with pytest.raises(Unavailable, match="profile live"):
+            avatar.session(profile="live", size=16)
+    for a, b in ((usual, slowly), (shown, again)):
+        assert len(a) == len(b) > 0
+        assert all(np.array_equal(x.image, y.image) for x, y in zip(a, b, strict=True))
 
 
 def test_a_single_disturbance_refuses_nobody(tiny_engines: Path) -> None:

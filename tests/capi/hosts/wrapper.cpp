@@ -45,6 +45,17 @@ int main(int, char **arguments) {
   open.backend = "abacus";
   expect_throw<emogene::error>([&] { emogene::avatar(arguments[1], open); }, "backend: expected");
 
+  open.backend.clear();
+  open.max_sessions = 1;
+  open.marching = "rays";
+  {
+    emogene::avatar avatar(arguments[1], open);
+    emogene::session only = avatar.open_session();
+    expect_throw<emogene::unavailable>([&] { avatar.open_session(); }, "fewer than 1 open");
+  }
+  open.precisions = "hubert";
+  expect_throw<emogene::bad_input>([&] { emogene::avatar(arguments[1], open); }, "STAGE=NAME");
+
   std::vector<std::uint8_t> first;
   std::optional<emogene::frame> kept;
   {

@@ -12,21 +12,34 @@ from pathlib import Path
 
 import pytest
 
+from emogene.contract.field import FieldSpec, TorsoSpec
 from emogene.kernels.gpu.sources import Unit
+from emogene.kernels.gpu.wavefront import KERNELS, networks_by_role, wavefront_program
 
 from ...runtime.fake_cuda import Kernel, Triple
 
 LAUNCH, WARPS = (Path(__file__).with_name(name) for name in ("host_launch.h", "host_warps.h"))
+MEETING = (
+    *("start_rays", "scan_tiles", "choose_items", "march_rays", "place_samples"),
+    *("composite_samples", "mark_hits", "put_heads"),
+)
+"""Kernels of a frame in rounds whose threads work together."""
+
 FLAGS = ("-std=gnu++17", "-O1", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC", "-w")
 
 
 def host_kernels(
-    unit: Unit, names: tuple[str, ...], folder: Path, launch: Path = LAUNCH
+    unit: Unit,
+    names: tuple[str, ...],
+    folder: Path,
+    launch: Path = LAUNCH,
+    alone: tuple[str, ...] = (),
 ) -> Mapping[str, Kernel]:
     """Every named kernel of a source, compiled into ``folder`` once for the same text.
 
     Args:
         launch: `LAUNCH`, or `WARPS` for kernels whose threads work together.
+        alone: more kernels, beside such, whose threads do not.
     """
     compiler = os.environ.get("CXX") or shutil.which("g++")
     if compiler is None:
@@ -35,6 +48,7 @@ def host_kernels(
     library = where / "kernels.so"
     if not library.exists():
         launchers = "".join(f"LAUNCHABLE({name})\n" for name in names)
+        launchers += "".join(f"LAUNCHABLE_ALONE({name})\n" for name in alone)
         text = f'#include "{launch.name}"\n{unit.text}\n{launchers}'
         for name, source in {**unit.headers, "unit.cpp": text}.items():
             (where / name).parent.mkdir(parents=True, exist_ok=True)
@@ -56,4 +70,14 @@ def host_kernels(
 
         return run
 
-    return {name: kernel(name) for name in names}
+    return {name: kernel(name) for name in (*names, *alone)}
+
+
+def wavefront_kernels(
+    field: FieldSpec, torso: TorsoSpec | None, folder: Path
+) -> Mapping[str, Kernel]:
+    """The kernels of a frame in rounds; only those whose threads meet pay for a model of warps."""
+    networks = tuple(f"run_{role}" for role in networks_by_role(field, torso))
+    alone = tuple(name for name in KERNELS if name not in MEETING)
+    unit = wavefront_program(field, torso).unit
+    return host_kernels(unit, MEETING, folder, WARPS, (*alone, *networks))

@@ -16,8 +16,9 @@ static thread_local Index threadIdx, blockIdx, blockDim, gridDim;
 #define __global__
 #define __launch_bounds__(...)
 
-static inline unsigned long long atomicAdd(unsigned long long* sum, unsigned long long value) {
-    const unsigned long long before = *sum;
+template <class Number>
+static Number atomicAdd(Number* sum, Number value) {
+    const Number before = *sum;
     *sum += value;
     return before;
 }

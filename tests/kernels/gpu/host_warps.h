@@ -22,7 +22,9 @@ namespace host {
 
 constexpr int kLanes = 32, kSideBySide = 4, kStack = 512 << 10;
 
-enum Operation { kNothing, kShuffle, kBallot, kWarpSync, kProduct, kBlockSync, kBlockAny };
+enum Operation {
+    kNothing, kShuffle, kBallot, kSum, kWarpSync, kProduct, kBlockSync, kBlockAny
+};
 
 // A meeting of threads: each leaves something, and goes on when all have.
 struct Meeting {
@@ -32,6 +34,7 @@ struct Meeting {
     struct Left {
         uint64_t number;
         uint32_t a[4], b[2];
+        float c[4];
     };
     std::vector<Left> left[2];
 
@@ -52,19 +55,21 @@ struct Block {
 struct Fiber {
     ucontext_t start;
     jmp_buf place;
-    std::unique_ptr<char[]> stack;
     bool started = false, ended = false;
     Index thread;
     int number;
     Block* block;
+    const Meeting* awaited = nullptr;  // it goes on when that has come to another turn
+    long turn = 0;
 };
 
 static std::vector<Fiber> fibers;
+static std::vector<std::unique_ptr<char[]>> stacks;  // one a fiber, kept from launch to launch
 static Fiber* running;
 static ucontext_t scheduler_start;
 static jmp_buf scheduler;
 static void (*body)();
-static long idle;  // turns without anybody getting on
+static bool gone_on;  // somebody has, since the last round through all threads
 
 [[noreturn]] inline void refuse(const char* why) {
     fprintf(stderr, "model of warps: %s\n", why);
@@ -72,60 +77,81 @@ static long idle;  // turns without anybody getting on
 }
 
 inline void yield() {
-    if (++idle > 100L * (long)fibers.size()) refuse("threads wait for some that never come");
     if (_setjmp(running->place) == 0) _longjmp(scheduler, 1);
 }
 
 inline void enter() {
-    idle = 0;
     body();
     running->ended = true;
-    idle = 0;
     _longjmp(scheduler, 1);
 }
 
+// Threads that sleep may wait this many rounds for what others are to do.
+constexpr long kPatience = 1000;
+
 inline void run_all() {
+    volatile long idle = 0;
     for (volatile size_t going = 1; going != 0;) {
         going = 0;
+        gone_on = false;
         for (volatile size_t i = 0; i < fibers.size(); ++i) {
             running = &fibers[i];
             if (running->ended) continue;
             going = going + 1;
+            if (running->awaited != nullptr) {
+                if (running->awaited->turn == running->turn) continue;
+                running->awaited = nullptr;
+                gone_on = true;
+            }
             threadIdx = running->thread;
             blockIdx = running->block->index;
-            if (_setjmp(scheduler) != 0) continue;
+            if (_setjmp(scheduler) != 0) {
+                if (running->ended) gone_on = true;
+                continue;
+            }
             if (running->started) _longjmp(running->place, 1);
-            running->started = true;
+            running->started = gone_on = true;
             setcontext(&running->start);
         }
+        idle = gone_on ? 0 : idle + 1;
+        if (idle > kPatience) refuse("threads wait for some that never come");
     }
 }
 
-inline int thread_in_block() { return running->number; }
-inline int lane() { return running->number % kLanes; }
-inline Meeting& warp() { return running->block->warps[running->number / kLanes]; }
+inline Fiber& self() {
+    if (running == nullptr) refuse("threads of a kernel that was said to need none other meet");
+    return *running;
+}
 
-// What everybody left, once all have.
-inline const std::vector<Meeting::Left>& meet(Meeting& meeting, int who, Operation operation,
-                                              const Meeting::Left& mine) {
+inline int thread_in_block() { return self().number; }
+inline int lane() { return self().number % kLanes; }
+inline Meeting& warp() { return self().block->warps[self().number / kLanes]; }
+
+using Everybody = std::vector<Meeting::Left>;
+
+// What everybody left, once all have and the last to come has done what there is to do.
+inline const Everybody& meet(Meeting& meeting, int who, Operation operation,
+                             const Meeting::Left& mine, void (*last)(Everybody&) = nullptr) {
     if (meeting.come == 0) meeting.operation = operation;
     if (meeting.operation != operation) refuse("threads meet at different operations");
     const long turn = meeting.turn;
     auto& left = meeting.left[turn & 1];
     left[who] = mine;
     if (++meeting.come == meeting.members) {
+        if (last != nullptr) last(left);
         meeting.come = 0;
         ++meeting.turn;
-        idle = 0;
     } else {
-        while (meeting.turn == turn) yield();
+        running->awaited = &meeting;
+        running->turn = turn;
+        yield();
     }
     return left;
 }
 
-inline const std::vector<Meeting::Left>& meet_warp(Operation operation,
-                                                   const Meeting::Left& mine) {
-    return meet(warp(), lane(), operation, mine);
+inline const Everybody& meet_warp(Operation operation, const Meeting::Left& mine,
+                                  void (*last)(Everybody&) = nullptr) {
+    return meet(warp(), lane(), operation, mine, last);
 }
 
 inline float from_half(uint16_t half) {
@@ -179,14 +205,25 @@ inline unsigned long long __shfl_sync(unsigned mask, unsigned long long value, i
     return host::meet_warp(host::kShuffle, {value})[from % host::kLanes].number;
 }
 
+inline unsigned __reduce_add_sync(unsigned mask, unsigned value) {
+    if (mask != 0xffffffffu) host::refuse("a warp's operation without some of its lanes");
+    unsigned sum = 0;
+    for (const auto& one : host::meet_warp(host::kSum, {value})) sum += (unsigned)one.number;
+    return sum;
+}
+
+// A thread that waits for others in a loop lets them go on.
+inline void __nanosleep(unsigned) { host::yield(); }
+inline void __threadfence() {}
+
 inline void __syncwarp() { host::meet_warp(host::kWarpSync, {}); }
 
 inline void __syncthreads() {
-    host::meet(host::running->block->all, host::thread_in_block(), host::kBlockSync, {});
+    host::meet(host::self().block->all, host::thread_in_block(), host::kBlockSync, {});
 }
 
 inline int __syncthreads_or(bool predicate) {
-    const auto& left = host::meet(host::running->block->all, host::thread_in_block(),
+    const auto& left = host::meet(host::self().block->all, host::thread_in_block(),
                                   host::kBlockAny, {predicate});
     for (const auto& one : left)
         if (one.number != 0) return 1;
@@ -201,7 +238,7 @@ namespace emogene {
 struct Words2;
 struct Floats2;
 
-inline uint32_t* shared_words() { return host::running->block->shared.data(); }
+inline uint32_t* shared_words() { return host::self().block->shared.data(); }
 
 inline uint32_t halves(float low, float high) {
     return host::to_half(low) | (uint32_t)host::to_half(high) << 16;
@@ -217,19 +254,29 @@ Pair floats(uint32_t pair) {
 // 4 (r mod 8) + n / 2, number 2 (r / 8) + n mod 2. An odd k is a word's upper half.
 template <class Pair = Words2>
 void multiply_tile(float* c, const uint32_t* a, Pair b) {
-    const auto& left =
-        host::meet_warp(host::kProduct, {0, {a[0], a[1], a[2], a[3]}, {b.w[0], b.w[1]}});
-    const auto half = [](uint32_t word, int k) {
-        return host::from_half((uint16_t)(word >> 16 * (k % 2)));
+    host::Meeting::Left mine = {0, {a[0], a[1], a[2], a[3]}, {b.w[0], b.w[1]}};
+    std::memcpy(mine.c, c, sizeof(mine.c));
+    const auto product = [](host::Everybody& left) {
+        const auto half = [](uint32_t word, int k) {
+            return host::from_half((uint16_t)(word >> 16 * (k % 2)));
+        };
+        float rows[16][16], columns[8][16];
+        for (int k = 0; k < 16; ++k) {
+            for (int r = 0; r < 16; ++r)
+                rows[r][k] = half(left[4 * (r % 8) + k % 8 / 2].a[r / 8 + 2 * (k / 8)], k);
+            for (int n = 0; n < 8; ++n)
+                columns[n][k] = half(left[4 * n + k % 8 / 2].b[k / 8], k);
+        }
+        for (int lane = 0; lane < host::kLanes; ++lane)
+            for (int i = 0; i < 4; ++i) {
+                const float* row = rows[lane / 4 + 8 * (i / 2)];
+                const float* column = columns[2 * (lane % 4) + i % 2];
+                float sum = left[lane].c[i];
+                for (int k = 0; k < 16; ++k) sum += row[k] * column[k];
+                left[lane].c[i] = sum;
+            }
     };
-    for (int i = 0; i < 4; ++i) {
-        const int row = host::lane() / 4 + 8 * (i / 2), column = 2 * (host::lane() % 4) + i % 2;
-        float sum = c[i];
-        for (int k = 0; k < 16; ++k)
-            sum += half(left[4 * (row % 8) + k % 8 / 2].a[row / 8 + 2 * (k / 8)], k) *
-                   half(left[4 * column + k % 8 / 2].b[k / 8], k);
-        c[i] = sum;
-    }
+    std::memcpy(c, host::meet_warp(host::kProduct, mine, product)[host::lane()].c, 4 * sizeof(float));
 }
 
 }  // namespace emogene
@@ -255,6 +302,8 @@ void launch_warps(void (*kernel)(A...), const unsigned* shape, const char* param
         const unsigned left = gridDim.x - first;
         std::vector<host::Block> blocks(left < host::kSideBySide ? left : host::kSideBySide);
         host::fibers = std::vector<host::Fiber>(blocks.size() * threads);
+        while (host::stacks.size() < host::fibers.size())
+            host::stacks.emplace_back(new char[host::kStack]);
         for (size_t b = 0; b < blocks.size(); ++b) {
             blocks[b].index = {first + (unsigned)b, 0, 0};
             blocks[b].shared.assign(shape[6] / 4 + 4, 0xffffffffu);
@@ -266,9 +315,8 @@ void launch_warps(void (*kernel)(A...), const unsigned* shape, const char* param
                 fiber.thread = {(unsigned)t, 0, 0};
                 fiber.number = t;
                 fiber.block = &blocks[b];
-                fiber.stack.reset(new char[host::kStack]);
                 getcontext(&fiber.start);
-                fiber.start.uc_stack.ss_sp = fiber.stack.get();
+                fiber.start.uc_stack.ss_sp = host::stacks[b * threads + t].get();
                 fiber.start.uc_stack.ss_size = host::kStack;
                 fiber.start.uc_link = nullptr;
                 makecontext(&fiber.start, host::enter, 0);
@@ -276,10 +324,17 @@ void launch_warps(void (*kernel)(A...), const unsigned* shape, const char* param
         }
         host::run_all();
     }
+    host::running = nullptr;
 }
 
 #undef LAUNCHABLE
 #define LAUNCHABLE(kernel)                                                            \
     extern "C" void launch_##kernel(const unsigned* shape, const char* parameters) { \
         launch_warps(kernel, shape, parameters);                                      \
+    }
+
+// A kernel whose threads share nothing but atomic sums, one after the other: much quicker.
+#define LAUNCHABLE_ALONE(kernel)                                                      \
+    extern "C" void launch_##kernel(const unsigned* shape, const char* parameters) { \
+        launch(kernel, shape, parameters);                                            \
     }

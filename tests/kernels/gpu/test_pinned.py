@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import pytest
 
+from emogene.contract.cubins import KernelResources
 from emogene.contract.field import FieldSpec
 from emogene.kernels.gpu import nvrtc
-from emogene.kernels.gpu.fused import fused_program
 from emogene.kernels.gpu.fused_plan import fused_plan
 from emogene.kernels.gpu.wanted import wanted_programs
+from emogene.kernels.gpu.wavefront import KERNELS, networks_by_role
 from emogene.reference.authors import authors_head
 from emogene.reference.demo import demo_head, demo_torso
 
@@ -24,53 +26,61 @@ def published() -> FieldSpec:
     return dataclasses.replace(field, march=dataclasses.replace(field.march, box=None))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize(
-    ("field", "most"),
-    [
-        # The most registers and bytes of stack of any kernel. A thread holds a sample's layers.
-        (demo_head().field, {"plain": (88, 512), "fused": (128, 32)}),
-        (published(), {"plain": (255, 1792), "fused": (232, 32)}),
-    ],
-    ids=["realtime", "authors"],
-)
-def test_registers_and_stack(
-    field: FieldSpec, most: dict[str, tuple[int, int]], architecture: str
-) -> None:
-    programs = wanted_programs(field, demo_torso().torso, architecture)
-    assert {program.name for program in programs} == set(most)
-    for program in programs:
-        made = nvrtc.compile_cubin(program.unit, architecture, program.options)
-        assert not program.spilling(made.kernels) and program.spills == 0
-        found = [(k.name, k.registers, k.stack, k.shared) for k in made.kernels]
-        registers, stack = most[program.name]
-        assert max(k.registers for k in made.kernels) <= registers, found
-        assert max(k.stack for k in made.kernels) <= stack, found
+FIELDS = {"realtime": demo_head().field, "authors": published()}
+TORSO = demo_torso().torso
+
+Pins = dict[str, tuple[int, int]]
+"""The most registers and bytes of stack of a kernel."""
+
+
+@functools.cache
+def compiled(name: str, architecture: str) -> dict[str, tuple[KernelResources, ...]]:
+    """Every program's kernels, none of which may spill."""
+    made = {}
+    for program in wanted_programs(FIELDS[name], TORSO, architecture):
+        cubin = nvrtc.compile_cubin(program.unit, architecture, program.options)
+        assert not program.spilling(cubin.kernels) and program.spills == 0
+        made[program.name] = cubin.kernels
+    return made
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(
-    ("field", "most"),
+    ("name", "most"),
     [
-        # Registers, bytes of stack. The stack is that of the torso's sines and cosines.
-        (demo_head().field, {"gather_rays": (108, 0), "finish_pixels": (120, 32)}),
-        (published(), {"gather_rays": (228, 0), "finish_pixels": (80, 32)}),
+        # Of any kernel. A thread holds a sample's layers.
+        ("realtime", {"plain": (88, 512), "wavefront": (78, 464), "fused": (118, 32)}),
+        ("authors", {"plain": (255, 1792), "wavefront": (168, 1552), "fused": (229, 32)}),
     ],
-    ids=["realtime", "authors"],
 )
-def test_the_tensor_core_kernels(
-    field: FieldSpec, most: dict[str, tuple[int, int]], architecture: str
-) -> None:
-    torso = demo_torso().torso
-    program = fused_program(field, torso, architecture)
-    made = nvrtc.compile_cubin(program.unit, architecture, program.options)
-    assert not program.spilling(made.kernels) and program.spills == 0
-    plan = fused_plan(field, torso, architecture)
-    threads = {"gather_rays": plan.gather.threads, "finish_pixels": plan.finish.threads}
-    for kernel in made.kernels:
-        if kernel.name == "bake_nodes":
-            continue
-        assert kernel.registers <= most[kernel.name][0], kernel
-        assert kernel.stack <= most[kernel.name][1], kernel
-        # A block must find its registers, given out by 8 a thread, among 64 Ki.
-        assert -(-kernel.registers // 8) * 8 * threads[kernel.name] <= 1 << 16
+def test_registers_and_stack(name: str, most: Pins, architecture: str) -> None:
+    programs = compiled(name, architecture)
+    assert set(programs) == set(most)
+    for program, kernels in programs.items():
+        found = [(k.name, k.registers, k.stack, k.shared) for k in kernels]
+        registers, stack = most[program]
+        assert max(k.registers for k in kernels) <= registers, found
+        assert max(k.stack for k in kernels) <= stack, found
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_kernels_of_a_round(name: str, architecture: str) -> None:
+    kernels = {k.name: k for k in compiled(name, architecture)["wavefront"]}
+    networks = {f"run_{role}" for role in networks_by_role(FIELDS[name], TORSO)}
+    assert set(kernels) == {*KERNELS, *networks}
+    for kernel in (kernels[n] for n in KERNELS):
+        # As many as let 896 threads be in flight, of the one that reads a ray's four grids.
+        assert kernel.registers <= 72, kernel
+        assert kernel.stack <= 32, kernel
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_tensor_core_kernel(name: str, architecture: str) -> None:
+    (kernel,) = compiled(name, architecture)["fused"]
+    # The stack is that of the torso's sines and cosines.
+    assert kernel.stack <= 32 and kernel.shared == 0, kernel
+    # A block must find its registers, given out by 8 a thread, among 64 Ki.
+    threads = fused_plan(FIELDS[name], TORSO, architecture).threads
+    assert -(-kernel.registers // 8) * 8 * threads <= 1 << 16

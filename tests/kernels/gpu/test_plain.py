@@ -31,11 +31,6 @@ KINDS = tuple(fused_scenes.fields())
 Opened = Callable[[Scene], PlainField]
 
 
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("host-kernels")
-
-
 @pytest.fixture(params=["cuda-python"])
 def opened(
     compiled: Path,

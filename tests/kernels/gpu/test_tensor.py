@@ -4,7 +4,7 @@ the NumPy reference, the queue, and how shared memory is laid out."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,12 @@ from emogene.contract.manifest import WEIGHTS_FILE
 from emogene.contract.stages import bias_name
 from emogene.contract.weights import POSES, REST
 from emogene.kernels.fused import FrameInputs, FusedField
+from emogene.kernels.gpu import fused_packing as packing
 from emogene.kernels.gpu import fused_plan as plans
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
-from emogene.kernels.gpu.frame_plan import frame_type
-from emogene.kernels.gpu.fused import TensorField, fused_program, pack_fragments
+from emogene.kernels.gpu.frame_inputs import frame_type
+from emogene.kernels.gpu.fused import FLOAT16, FLOAT32, TensorField, fused_program
 from emogene.kernels.gpu.opening import open_gpu
 from emogene.kernels.gpu.specification import layout
 from emogene.kernels.reference.fused import FusedField as ReferenceField
@@ -30,38 +31,40 @@ from emogene.reference.authors import authors_head
 from emogene.reference.demo import demo_head, demo_torso
 from emogene.runtime.loading import demo_directory
 
-from ...runtime.fake_cuda import Machine
+from ...runtime.fake_cuda import Kernel, Machine
 from .. import fused_scenes
 from ..fused_scenes import Scene
 from .host_kernels import WARPS, host_kernels
 
 pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
 
-KERNELS = ("bake_nodes", "gather_rays", "finish_pixels")
 KINDS = tuple(fused_scenes.fields())
+_AUTHORS = fused_scenes.fields()["authors"]
+ASKED = (_AUTHORS.density, _AUTHORS.ambient)
+"""Networks that are tried by themselves."""
 
 Opened = Callable[..., TensorField]
 
 
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("host-warps")
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    made = Machine()
+    made.install(monkeypatch, tmp_path)
+    return made
 
 
 @pytest.fixture
-def opened(compiled: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Opened]:
+def opened(compiled: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
     """Opens a scene on the model; everything must have been given back at the end."""
-    machine = Machine()
-    machine.install(monkeypatch, tmp_path)
+    # Of the cubin only names and parameters are read; test_pinned.py looks at its code.
+    hasty = (*nvrtc.STANDARD_OPTIONS, "--Ofast-compile=max")
+    monkeypatch.setattr(nvrtc, "STANDARD_OPTIONS", hasty)
     gpu, made = open_gpu("cuda-python"), list[TensorField]()
 
-    def open_scene(scene: Scene, blocks: int | None = None) -> TensorField:
-        unit = fused_program(scene.field, scene.torso, gpu.facts.architecture).unit
-        machine.kernels.update(host_kernels(unit, KERNELS, compiled, WARPS))
-        cache = CubinCache(compiled / "cubins")
-        made.append(
-            TensorField(gpu, scene.field, scene.weights, scene.torso, cache=cache, blocks=blocks)
-        )
+    def open_scene(scene: Scene, blocks: int | None = None, tables: str = FLOAT16) -> TensorField:
+        machine.kernels.update(modelled(compiled, scene, tables))
+        options = {"cache": CubinCache(compiled / "cubins"), "blocks": blocks, "tables": tables}
+        made.append(TensorField(gpu, scene.field, scene.weights, scene.torso, **options))
         return made[-1]
 
     yield open_scene
@@ -72,26 +75,63 @@ def opened(compiled: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
     assert not machine.allocations and not machine.graphs and not machine.streams
 
 
+def modelled(folder: Path, scene: Scene, tables: str = FLOAT16) -> Mapping[str, Kernel]:
+    """The kernel on the model, and one around each network, which a warp gives 32 inputs."""
+    unit = fused_program(scene.field, scene.torso, "sm_86", tables).unit
+    asked = "".join(
+        f"""
+extern "C" __global__ void ask_{network.name}(PlainModel model, const PlainFrame* frame,
+                                              FusedMemory memory, const float* in, float* out) {{
+    const WarpModel warp = warp_model(model, memory.fragments, kGatherResident, kGatherSlice,
+                                      kGatherRow);
+    copy_words(warp.weights, memory.fragments + kGatherFirst, kGatherResident);
+    __syncthreads();
+    float x[{network.inputs}], y[{network.outputs}];
+    for (int i = 0; i < {network.inputs}; ++i) x[i] = in[threadIdx.x * {network.inputs} + i];
+    network_{network.name}(warp, *frame, x, y);
+    for (int i = 0; i < {network.outputs}; ++i) out[threadIdx.x * {network.outputs} + i] = y[i];
+}}
+"""
+        for network in ASKED
+        if network in scene.field.networks
+    )
+    names = [f"ask_{network.name}" for network in ASKED if network in scene.field.networks]
+    asking = dataclasses.replace(unit, text=unit.text + asked)
+    return host_kernels(asking, ("paint_frame", *names), folder, WARPS)
+
+
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     error = float(np.mean(np.square(a.astype(np.float64) - b)))
     return 10 * np.log10(255**2 / error) if error else np.inf
 
 
-@pytest.mark.parametrize("threshold", [0.0, 1e-2])
-@pytest.mark.parametrize("kind", KINDS)
-def test_pictures_equal_the_reference(opened: Opened, kind: str, threshold: float) -> None:
+@pytest.mark.parametrize(
+    ("kind", "threshold", "tables", "least"),
+    [
+        # The ambient coordinate turns a table's rounding into another place.
+        *(
+            (kind, at, FLOAT16, 50 if kind == "authors" else 60)
+            for kind in KINDS
+            for at in (0, 1e-2)
+        ),
+        ("authors", 0, FLOAT32, 60),
+    ],
+)
+def test_pictures_equal_the_reference(
+    opened: Opened, kind: str, threshold: float, tables: str, least: float
+) -> None:
     scene = fused_scenes.scene(kind)
     asked = {"transmittance": threshold, "torso_transmittance": threshold}
     wanted = ReferenceField(scene.field, scene.weights, scene.torso).render(
         scene.inputs, scene.background, keep_head=True, **asked
     )
-    field = opened(scene)
+    field = opened(scene, tables=tables)
     found = field.render(scene.inputs, scene.background, keep_head=True, **asked)
     assert found.head is not None and wanted.head is not None
     assert found.image is not None and wanted.image is not None
     # Halves in the networks; where a ray ends by the threshold may turn on them.
     assert abs(found.samples - wanted.samples) <= (0 if threshold == 0 else 8)
-    assert psnr(found.image, wanted.image) >= 50
+    assert psnr(found.image, wanted.image) >= least
     assert found.rays == wanted.rays > 500
 
 
@@ -113,16 +153,42 @@ def test_the_built_in_avatar_equals_the_cpus(opened: Opened) -> None:
     found = opened(scene).render(inputs, background)
     assert found.image is not None and wanted.image is not None
     assert (found.samples, found.rays) == (wanted.samples, wanted.rays)
-    assert found.rays > 200 and psnr(found.image, wanted.image) >= 50
+    assert found.rays > 200 and psnr(found.image, wanted.image) >= 60
 
 
 def test_the_picture_does_not_depend_on_the_number_of_blocks(opened: Opened) -> None:
     scene = fused_scenes.scene("realtime")
-    whole = opened(scene).render(scene.inputs, scene.background, keep_head=True)
-    fewer = opened(scene, blocks=1).render(scene.inputs, scene.background, keep_head=True)
-    assert whole.head is not None and fewer.head is not None
-    assert whole.head.tobytes() == fewer.head.tobytes()
-    assert (whole.samples, whole.rays) == (fewer.samples, fewer.rays)
+    made = [
+        # All at once; one; more than the model runs side by side, so that some come late.
+        opened(scene, blocks).render(scene.inputs, scene.background, keep_head=True)
+        for blocks in (None, 1, 9)
+    ]
+    first = made[0]
+    assert first.head is not None and first.image is not None
+    for other in made[1:]:
+        assert other.head is not None and other.image is not None
+        assert first.head.tobytes() == other.head.tobytes()
+        assert first.image.tobytes() == other.image.tobytes()
+        assert (first.samples, first.rays) == (other.samples, other.rays)
+
+
+def test_a_frame_is_one_launch(opened: Opened, machine: Machine) -> None:
+    scene = fused_scenes.scene("realtime")
+    field = opened(scene)
+    first = field.render(scene.inputs, scene.background)
+    (graph,) = machine.graphs.values()
+    assert len(graph) == 1, "the kernel, and nothing that prepares or follows it"
+    counters = np.zeros(7 * 128, np.uint8)
+    for _ in range(3):
+        again = field.render(scene.inputs, scene.background)
+        assert first.image is not None and again.image is not None
+        assert first.image.tobytes() == again.image.tobytes()
+        assert (first.samples, first.rays) == (again.samples, again.rays)
+        (plan,) = field._pictures.values()
+        assert plan.scratch is not None
+        field.gpu.download(counters, plan.scratch.address, field._stream)
+        field.gpu.synchronise(field._stream)
+        assert not counters.any(), "the last block leaves the counters as they were"
 
 
 @pytest.mark.parametrize("size", [1, 7, 33])
@@ -151,8 +217,9 @@ def test_streamed_weights_give_the_same_bits(
     resident = opened(scene).render(scene.inputs, scene.background, keep_head=True)
     monkeypatch.setitem(plans.SHARED_KIB, 86, 36)
     monkeypatch.setattr(plans, "SLICE_BYTES", 2048)
-    tight = plans.fused_plan(scene.field, scene.torso, "sm_86").gather
-    assert tight.streamed and tight.resident and tight.warps > 1
+    plan = plans.fused_plan(scene.field, scene.torso, "sm_86")
+    tight = plan.gather
+    assert tight.streamed and tight.resident and plan.warps > 1
     assert any(layer.words > tight.slice_words for layer in tight.streamed)
     streamed = opened(scene, blocks=1).render(scene.inputs, scene.background, keep_head=True)
     assert resident.head is not None and streamed.head is not None
@@ -175,7 +242,7 @@ def test_a_network_equals_its_emulation(compiled: Path, kind: str, network: str)
     for i in range(len(layers)):
         weight = scene.weights[f"{network}.{i}.weight"]
         add = bias if i == 0 else 0.0
-        a, b = (plans.split_halves(v, terms).astype(np.float64) for v in (x, weight))
+        a, b = (packing.split_halves(v, terms).astype(np.float64) for v in (x, weight))
         pairs = [(0, 0), (1, 0), (0, 1)][: 3 if terms == 2 else 1]
         y = sum(a[s] @ b[t].T for s, t in pairs) + add
         exact = exact @ weight.T.astype(np.float64) + add
@@ -194,35 +261,18 @@ def test_a_network_equals_its_emulation(compiled: Path, kind: str, network: str)
 def ask_network(
     folder: Path, scene: Scene, spec: MlpSpec, inputs: np.ndarray, bias: np.ndarray
 ) -> np.ndarray:
-    """The outputs that a warp gives for 32 inputs, by one launch of a kernel around the network."""
-    unit = fused_program(scene.field, scene.torso, "sm_86").unit
+    """The outputs that a warp gives for 32 inputs, by one launch."""
+    kernels = modelled(folder, scene)
     plan = plans.fused_plan(scene.field, scene.torso, "sm_86")
-    text = (
-        unit.text
-        + f"""
-extern "C" __global__ void ask(PlainModel model, const PlainFrame* frame, FusedMemory memory,
-                               const float* in, float* out) {{
-    const WarpModel warp = warp_model(model, memory.fragments, kGatherResident, kGatherSlice,
-                                      kGatherRow);
-    copy_words(warp.weights, memory.fragments + kGatherFirst, kGatherResident);
-    __syncthreads();
-    float x[{spec.inputs}], y[{spec.outputs}];
-    for (int i = 0; i < {spec.inputs}; ++i) x[i] = in[threadIdx.x * {spec.inputs} + i];
-    network_{spec.name}(warp, *frame, x, y);
-    for (int i = 0; i < {spec.outputs}; ++i) out[threadIdx.x * {spec.outputs} + i] = y[i];
-}}
-"""
-    )
-    kernels = host_kernels(dataclasses.replace(unit, text=text), ("ask",), folder, WARPS)
     frame = np.zeros((), frame_type(scene.field, scene.torso))
-    at = layout(scene.field, scene.torso).biases[spec.name]
-    frame["biases"][at : at + bias.size] = bias
-    fragments = pack_fragments(plan, scene.weights)
+    first = layout(scene.field, scene.torso).biases[spec.name]
+    frame["biases"][first : first + bias.size] = bias
+    fragments = packing.pack_fragments(plan, scene.weights)
     out = np.full((32, spec.outputs), np.nan, np.float32)
-    no_model = [0] * 8
-    pointers = [frame.ctypes.data, fragments.ctypes.data, 0, inputs.ctypes.data, out.ctypes.data]
-    given = np.array([*no_model, *pointers], np.uint64).tobytes()
-    kernels["ask"]((1, 1, 1), (32, 1, 1), plan.gather.shared_bytes, given)
+    no_model, no_scratch, no_tables = [0] * 8, [0] * 2, 0
+    at = [x.ctypes.data for x in (frame, fragments, inputs, out)]
+    given = np.array([*no_model, *at[:2], *no_scratch, no_tables, *at[2:]], np.uint64).tobytes()
+    kernels[f"ask_{spec.name}"]((1, 1, 1), (32, 1, 1), plan.shared_bytes, given)
     return out
 
 
@@ -233,17 +283,17 @@ def test_shared_memory_fits_every_architecture(architecture: str, published: boo
     torso = demo_torso().torso
     limit = {"80": 163, "90": 227, "100": 227}.get(architecture[3:], 99) << 10
     plan = plans.fused_plan(field, torso, architecture)
-    for kernel, networks in (
+    assert plan.shared_bytes <= limit and plan.warps >= (4 if published else 8)
+    for part, networks in (
         (plan.gather, [n for n in field.networks if published or n != field.colour]),
         (plan.finish, [*([] if published else [field.colour]), torso.deform, torso.colour]),
     ):
-        assert kernel.shared_bytes <= limit and kernel.warps >= 4
-        assert sum(len(n.widths) - 1 for n in networks) == len(kernel.layers)
-        for layer in kernel.streamed:
-            assert kernel.slice_words >= layer.tile_words
-        rows = kernel.warps * 32 * kernel.row_words
-        words = sum(layer.words for layer in kernel.resident) + kernel.slice_words + rows
-        assert kernel.shared_bytes == 4 * words and kernel.row_words % 8 == 4
+        assert sum(len(n.widths) - 1 for n in networks) == len(part.layers)
+        for layer in part.streamed:
+            assert part.slice_words >= layer.tile_words
+        rows = plan.warps * 32 * part.row_words
+        words = sum(layer.words for layer in part.resident) + part.slice_words + rows
+        assert plan.shared_bytes >= 4 * words and part.row_words % 8 == 4
     # The demo's networks stay; the authors' 204 KiB beside the samples fit nowhere.
     assert bool(plan.gather.streamed) == published and not plan.finish.streamed
 
@@ -252,14 +302,29 @@ def test_weights_lie_as_lanes_load_them() -> None:
     network = MlpSpec("n", 3, (16,), 2)
     layer = plans.TensorLayer(network, 0, 3, 16, 1, True)
     weight = np.arange(48, dtype=np.float32).reshape(16, 3)
-    halves = plans.pack_layer(weight, layer).view(np.float16).reshape(2, 1, 1, 32, 2, 2)
+    halves = packing.pack_layer(weight, layer).view(np.float16).reshape(2, 1, 1, 32, 2, 2)
     assert layer.words * 2 == halves.size == 16 * 16
     # Neuron 9 is in the second tile, row 1: its inputs 0 and 1 in lane 4, 2 and a zero in lane 5.
     assert halves[1, 0, 0, 4, 0].tolist() == [27, 28]
     assert halves[1, 0, 0, 5, 0].tolist() == [29, 0]
     assert not halves[:, :, :, :, 1].any()
-    with pytest.raises(BadOption, match=r"n.0.weight: expected weights within ±65504"):
-        plans.pack_layer(weight * 1e4, layer)
+    with pytest.raises(BadOption, match=r"n.0.weight: expected numbers within ±65504"):
+        packing.pack_layer(weight * 1e4, layer)
+
+
+def test_tables_lie_in_halves() -> None:
+    table = np.array([1.0, -2.5, 1e-8, 0.1], np.float32)
+    halves = packing.pack_tables(table, {"a.table": 0, "b.table": 2})
+    assert halves.dtype == np.float16 and halves.nbytes == 8
+    assert halves.tolist() == [1.0, -2.5, 0.0, np.float16(0.1)]
+    table[3] = 7e4
+    with pytest.raises(BadOption, match=r"b.table: expected numbers within ±65504.* found 7e\+04"):
+        packing.pack_tables(table, {"a.table": 0, "b.table": 2})
+
+
+def test_other_tables_are_refused(opened: Opened) -> None:
+    with pytest.raises(BadOption, match="tables: expected one of float16, float32, found 'int8'"):
+        opened(fused_scenes.scene("odd"), tables="int8")
 
 
 def test_networks_too_wide_for_shared_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

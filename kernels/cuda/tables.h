@@ -1,0 +1,49 @@
+// Grid tables in halves: half the bytes of float32 ones.
+#pragma once
+
+#include "warp.h"
+
+namespace emogene {
+
+// Two numbers a word, the first in the lower bits.
+struct HalfTables {
+    const uint32_t* words;
+};
+
+template <int F>
+EMOGENE_HD void load_entry(HalfTables tables, uint64_t first, float* entry) {
+    if (F % 2 != 0) {
+        EMOGENE_UNROLL
+        for (int f = 0; f < F; ++f)
+            entry[f] = floats(tables.words[(first + f) / 2]).f[(first + f) % 2];
+        return;
+    }
+    EMOGENE_UNROLL
+    for (int f = 0; f < F; f += 2) {
+        const Floats2 pair = floats(tables.words[first / 2 + f / 2]);
+        entry[f] = pair.f[0], entry[f + 1] = pair.f[1];
+    }
+}
+
+template <bool Halves>
+struct TablesOf {
+    using Type = const float*;
+};
+template <>
+struct TablesOf<true> {
+    using Type = HalfTables;
+};
+
+EMOGENE_HD void point_at(const void* memory, const float*& tables) {
+    tables = static_cast<const float*>(memory);
+}
+EMOGENE_HD void point_at(const void* memory, HalfTables& tables) {
+    tables.words = static_cast<const uint32_t*>(memory);
+}
+
+// The avatar's model whose grids lie as the plan says.
+struct FusedModel : WarpModel {
+    TablesOf<kHalfTables>::Type tables;
+};
+
+}  // namespace emogene
