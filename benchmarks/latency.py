@@ -20,13 +20,14 @@ from emogene.exporters.built_in import checkpoints_folder
 from emogene.exporters.tools import checkpoint_hash
 from emogene.kernels import instructions
 from emogene.reference.avatar import ReferenceAvatar
-from emogene.runtime.avatar import available_threads
+from emogene.runtime.avatar import Avatar, available_threads
 from emogene.runtime.backends.providers import CPU
 from emogene.runtime.command_line import run
 from emogene.runtime.loading import Loaded, load_engine_directory
 from emogene.runtime.render.quality import BALANCED, FAST
 
 from . import machine
+from .deadlines import measure_deadlines
 from .frames import Bench, FrameRow, contenders
 from .pipeline import measure_memory, measure_speech
 from .recorded import record
@@ -53,7 +54,9 @@ def latency(
     ] = [512, 256, 384, 1024],  # noqa: B006
     threads: Annotated[int, typer.Option(help="Processor threads; 0 takes all.")] = 0,
     frames: Annotated[int, typer.Option(help="Recorded frames that are rendered.")] = 24,
-    seconds: Annotated[float, typer.Option(help="Seconds of speech to make an mp4 of.")] = 60.0,
+    seconds: Annotated[
+        float, typer.Option(help="Seconds of speech to make an mp4 of, from a file and live.")
+    ] = 60.0,
     budget: Annotated[float, typer.Option(help="Seconds to spend on each comparison.")] = 20.0,
     minutes: Annotated[
         float, typer.Option(help="Minutes of speech for the memory's measurement; 0 leaves it out.")
@@ -63,7 +66,7 @@ def latency(
         typer.Option("-o", "--output", help="Write the JSON here."),
     ] = None,
 ) -> None:
-    """Latency of every stage, of frames by every renderer and of whole speeches, in one run."""
+    """Latency of every stage, frames by every renderer, whole speeches and a live session."""
     count, console = threads or available_threads(), Console()
     with checkpoints_folder(checkpoints) as folder:
         reference, built_from = ReferenceAvatar.load(folder), checkpoint_hash(folder)
@@ -95,6 +98,8 @@ def latency(
     ]
     console.print("speech …")
     speech = [measure_speech(main, count, size[0], seconds, q.name) for q in (BALANCED, FAST)]
+    console.print("live …")
+    live = [measure_deadlines(Avatar(main, count), count, size[0], seconds)]
     memory = [measure_memory(main.path, minutes, 128)] if minutes else []
     result = {
         "machine": told,
@@ -105,6 +110,7 @@ def latency(
         "head": plain([head])[0],
         "sizes": plain(sizes),
         "speech": plain(speech),
+        "live": plain(live),
         "memory": plain(memory),
     }
     for shown in tables(result):

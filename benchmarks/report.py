@@ -30,7 +30,7 @@ def tables(result: Result) -> list[Shown]:
     if "windows" in result:
         return live_tables(result)
     made = [_peaks(result), _frames(result), _rates(result)]
-    made += [_speech(result), _budget(result), _stages(result)]
+    made += [_speech(result), *_live(result), _budget(result), _stages(result)]
     return [*made, *_memory(result)]
 
 
@@ -136,6 +136,29 @@ def _speech(result: Result) -> Shown:
     header = ("size", "quality", "threads", "speech", "frames a second", "render ms", "p95", "p99")
     header += ("core-ms a frame", "first frame s")
     return Shown("Speech into an mp4 file, everything included", header, rows)
+
+
+def _live(result: Result) -> Iterator[Shown]:
+    if "live" not in result:  # results from before it was measured
+        return
+    rows = [
+        (
+            f"{run['size']}²",
+            run["quality"],
+            f"{run['threads']}",
+            f"{run['buffered']}",
+            f"{run['frames']}",
+            f"{run['late']}",
+            f"{run['dropped']}",
+            *_times(run["making"]),
+            f"{run['behind']['p99']:.1f}",
+            f"{run['core_ms']:.1f}",
+        )
+        for run in result["live"]
+    ]
+    header = ("size", "quality", "threads", "buffered", "frames", "late", "dropped")
+    header += ("made in ms", "p95", "p99", "off beat ms, p99", "core-ms a frame")
+    yield Shown("Live on the clock, and encoded", header, rows)
 
 
 def _budget(result: Result) -> Shown:

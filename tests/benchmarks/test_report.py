@@ -32,7 +32,18 @@ def result(written: Path) -> dict[str, Any]:
 
 def test_what_it_holds(result: dict[str, Any]) -> None:
     assert set(result) == {
-        *("machine", "avatar", "peaks", "stages", "frames", "head", "sizes", "speech", "memory")
+        *(
+            "machine",
+            "avatar",
+            "peaks",
+            "stages",
+            "frames",
+            "head",
+            "sizes",
+            "speech",
+            "live",
+            "memory",
+        )
     }
     assert result["machine"]["commit"] and result["machine"]["versions"]["numpy"]
     names = [row["renderer"] for row in result["frames"]]
@@ -42,6 +53,8 @@ def test_what_it_holds(result: dict[str, Any]) -> None:
     assert all(row["floor_ms"] > 0 and row["samples_per_ray"] > 0 for row in fused)
     run = result["speech"][0]
     assert run["frames"] == 5 and run["core_ms"] > 0 and run["stages"]["encode"] > 0
+    live = result["live"][0]
+    assert live["frames"] + live["dropped"] >= 5 and live["making"]["runs"] == live["frames"]
     assert result["memory"][0]["peak"] > 20
 
 

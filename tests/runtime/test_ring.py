@@ -179,6 +179,36 @@ def test_a_killed_writer_is_noticed_and_replaced(name, other):
     assert not Path("/dev/shm", name).exists()
 
 
+READER = """
+import sys
+from emogene.runtime.ring.reader import RingReader
+reader = RingReader(sys.argv[1])
+print(reader.read(timeout=60).index, flush=True)
+for _ in reader:
+    pass
+"""
+
+
+def test_a_killed_reader_keeps_nothing_and_nobody_waits_for_it(name):
+    before, files = len(os.listdir("/dev/shm")), len(os.listdir("/proc/self/fd"))
+    with RingWriter(f"shm://{name}", SIZE) as sink, RingReader(name) as another:
+        sink.write(frame(0))
+        process = subprocess.Popen(
+            [sys.executable, "-c", READER, name],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout and process.stdout.readline() == b"0\n"
+        process.kill()
+        process.communicate()
+        for k in range(1, 3 * SLOTS):
+            sink.write(frame(k))
+        assert another.read().index > 0 and another.lost > 0
+        assert len(os.listdir("/dev/shm")) == before + 1
+    assert len(os.listdir("/dev/shm")) == before
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
 def test_a_reader_that_asks_does_not_keep_a_writer_out(name, other):
     """The lock a reader holds for a moment looks like a writer's; it is asked for again."""
     other.kill()

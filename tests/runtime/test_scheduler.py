@@ -156,6 +156,30 @@ def test_a_session_that_would_slow_all_down_is_refused(tiny_engines: Path) -> No
         avatar.session(profile="live", size=8)
 
 
+def test_a_file_is_no_live_session_whatever_its_profile(
+    tiny_engines: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its frames come when there is time, and it is not refused for the time they take."""
+    with emogene.open(tiny_engines, threads=1, max_sessions="auto") as avatar:
+        deadlines: list[float | None] = []
+        turn = avatar._scheduler.turn
+
+        def watched(deadline: float | None = None) -> object:
+            deadlines.append(deadline)
+            return turn(deadline)
+
+        monkeypatch.setattr(avatar._scheduler, "turn", watched)
+        with avatar.session(profile="live", size=8) as live:
+            live.push(np.zeros(12_800, np.float32))
+            assert live.pull() is not None and deadlines.pop() is not None
+            for _ in range(1000):
+                avatar._meter.add(8, 0.6 / 25)
+            with pytest.raises(TooManySessions, match="found 120% with this one beside 1"):
+                avatar.session(profile="live", size=8)
+            frames = list(avatar.render(np.zeros(12_800, np.float32), profile="live", size=8))
+            assert len(frames) == len(deadlines) == 20 and set(deadlines) == {None}
+
+
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "many", True])
 def test_limits_that_are_none(tiny_engines: Path, limit: object) -> None:
     with pytest.raises(BadOption, match="max_sessions"):

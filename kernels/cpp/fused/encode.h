@@ -113,8 +113,16 @@ template <class S, int D, Wrap W>
 __attribute__((noinline)) void encode_gathered(const PackedLevel& level, const Coordinates& c,
                                                int count, float* row0, float* row1) {
     using F = typename S::F;
+    const auto corners_at = [&](int i) {
+        auto corners = VectorCorners<S, D>::of(level, c, i);
+        corners.base = (typename S::U)S::gather_order((typename S::I)corners.base);
+        return corners;
+    };
+    // One vector ahead, so that no gather waits for its indices.
+    auto next = corners_at(0);
     for (int i = 0; i < count; i += S::kWidth) {
-        const auto corners = VectorCorners<S, D>::of(level, c, i);
+        const auto corners = next;
+        next = corners_at(i + S::kWidth);
         F sum[4] = {};   // four samples each: [x f0, x f1, x+1 f0, x+1 f1]
 #pragma GCC unroll 4
         for (int corner = 0; corner < 1 << (D - 1); ++corner) {

@@ -46,16 +46,26 @@ struct Avx512 : CommonLanes<16> {
 
     // As `pick`, in one instruction, which reads three bytes more.
     EMOGENE_LANES I gather(const uint8_t* bytes, I index) {
-        return (I)_mm512_i32gather_epi32((__m512i)index, bytes, 1) & 0xff;
+        return (I)_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), 0xffff, (__m512i)index, bytes,
+                                              1) & 0xff;
+    }
+    // Eight words of eight bytes at `halves + 2 * index`. A gather keeps the lanes it does not load, so
+    // it waits for what its register held before; for zeros, it need not wait.
+    EMOGENE_LANES __m512i gather_words(const uint16_t* halves, __m256i index) {
+        return _mm512_mask_i32gather_epi64(_mm512_setzero_si512(), 0xff, index, halves, 4);
+    }
+    // The order that `gather_pairs` wants its indices in.
+    EMOGENE_LANES I gather_order(I index) {
+        const __m512i order =
+            _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        return (I)_mm512_permutexvar_epi32(order, (__m512i)index);
     }
     // Sixteen pairs of entries at `halves + 2 * index`, four values each, widened: those of sample
     // 4 g + v come to group g (of four lanes) of vector v.
-    EMOGENE_LANES void gather_pairs(const uint16_t* halves, I index, F (&out)[4]) {
-        const __m512i order =
-            _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        const __m512i at = _mm512_permutexvar_epi32(order, (__m512i)index);
-        const __m512i a = _mm512_i32gather_epi64(_mm512_castsi512_si256(at), halves, 4);
-        const __m512i b = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(at, 1), halves, 4);
+    EMOGENE_LANES void gather_pairs(const uint16_t* halves, I ordered, F (&out)[4]) {
+        const __m512i at = (__m512i)ordered;
+        const __m512i a = gather_words(halves, _mm512_castsi512_si256(at));
+        const __m512i b = gather_words(halves, _mm512_extracti64x4_epi64(at, 1));
         out[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(a));
         out[1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(a, 1));
         out[2] = _mm512_cvtph_ps(_mm512_castsi512_si256(b));

@@ -14,8 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+import emogene
 from emogene.contract.errors import MissingExtra, Unavailable
+from emogene.runtime.commands import app
 from emogene.runtime.live import sources
 from emogene.runtime.live.sources import microphone, samples_of
 from tests.runtime.test_command import PROGRAM
@@ -183,6 +186,31 @@ def test_the_microphone_is_heard_until_it_is_unplugged(monkeypatch: pytest.Monke
     assert [(len(s), int(s[0])) for s in heard] == [(640, 1), (640, 2), (640, 3)]
     with pytest.raises(Unavailable, match="Invalid sample rate"):
         microphone(1234)
+
+
+def test_what_the_microphone_hears_is_shown_until_it_is_unplugged(
+    tiny_engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Speaking(FakeStream):
+        unplugged_after = 15
+
+        def read(self, frames: int) -> tuple[memoryview, bool]:
+            time.sleep(frames / 16_000)
+            return super().read(frames)
+
+    fake = types.SimpleNamespace(RawInputStream=Speaking, PortAudioError=PortAudioError)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    output = tmp_path / "heard.y4m"
+    arguments = ["--live", "-o", str(output), "--log", str(tmp_path / "log"), "--size", "16"]
+    told = CliRunner().invoke(app, ["--engine-dir", str(tiny_engines), *arguments])
+    assert isinstance(told.exception, Unavailable)
+    assert "microphone" in str(told.exception) and "Device unavailable" in str(told.exception)
+    frames = (output.stat().st_size - len(output.read_bytes().partition(b"\n")[0]) - 1) / FRAME
+    assert frames == int(frames) and frames > 15  # what was heard, after what it looks ahead
+    with emogene.open(tiny_engines, threads=1) as avatar:
+        sound = np.concatenate([f.audio for f in emogene.replay(tmp_path / "log", avatar)])
+    heard = [k for k in range(1, 16) if np.isclose(sound, k / 32768).sum() == 640]
+    assert heard == list(range(1, 16))
 
 
 def test_samples_are_joined_across_pieces() -> None:

@@ -173,6 +173,25 @@ def test_closed_in_the_middle_of_a_frame(
     driver.close()
 
 
+def test_a_session_without_a_driver_closed_in_the_middle_of_a_frame(
+    open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session()
+    session.push(silence(1.0))
+    gate = Gate(session, monkeypatch)
+    pulling, pulled = in_a_thread(session.pull)
+    assert gate.reached.wait(PATIENCE)
+    closing, _ = in_a_thread(session.close)
+    closing.join(0.05)
+    assert closing.is_alive()  # the frame is finished first
+    gate.opened.set()
+    over(closing)
+    over(pulling)
+    assert isinstance(pulled[0], Frame)
+    with pytest.raises(SessionMisuse, match="found a closed one"):
+        session.pull()
+
+
 def test_a_session_that_is_closed_by_someone_else_ends_its_driver(stage: MakeStage) -> None:
     here = stage()
     session = here.driver._worker._recorder._session
