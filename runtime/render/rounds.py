@@ -8,18 +8,17 @@ comparing pictures with the published code's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...contract.data import Float32
 from ...contract.errors import BadOption
-from ...contract.field import FieldSpec, MarchSpec
+from ...contract.field import FieldSpec
 from ...kernels.arrays import Int32
-from ...kernels.occupancy import Occupancy
-from ...kernels.threads import ThreadPool
-from ...kernels.traversal import MarchState, Samples, march
+from ...kernels.traversal import Samples
+from .published_rays import PublishedOccupancy, PublishedRays
 
 PER_RAY, AUTHORS = "rays", "authors"
 MARCHINGS = (PER_RAY, AUTHORS)
@@ -73,43 +72,32 @@ class Traced:
 
 
 def trace_in_rounds(
-    origin: Float32,
-    directions: Float32,
-    interval: tuple[Float32, Float32],
-    occupancy: Occupancy,
-    spec: MarchSpec,
+    rays: PublishedRays,
+    occupancy: PublishedOccupancy,
     evaluate: Evaluate,
     *,
+    most: int,
     total: int,
     threshold: float,
-    pool: ThreadPool,
 ) -> Traced:
     """Composite rays to their end.
 
     A round gives ``clamp(total / rays that go on, 1, 8)`` samples, and rounds go on until they have
-    given ``spec.max_samples``. A ray ends in the round that finds it fewer, or behind the sample
-    *before* which less than ``threshold`` of the light came through.
+    given ``most``; the last may begin just before and give more. A ray ends in the round that finds
+    it fewer, or behind the sample *before* which less than ``threshold`` of the light came through.
 
     Args:
-        origin: (3,) of all rays.
-        directions: (N, 3).
-        interval: near (N,) and far (N,).
+        rays: at their entries; marched to their ends.
         total: rays of the whole picture, those among them that meet nothing and are left out here.
     """
-    near, far = interval
-    # The last round may begin just before the limit.
-    reach = replace(spec, max_samples=spec.max_samples + LONGEST_ROUND)
-    state, traced = MarchState.start(len(directions)), Traced.start(len(directions))
-    live = np.flatnonzero(far > near).astype(np.int32)
+    traced = Traced.start(len(rays.directions))
+    live = np.flatnonzero(rays.far > rays.t).astype(np.int32)
     going, given = total, 0
-    while given < spec.max_samples and live.size:
+    while given < most and live.size:
         length = max(min(total // going, LONGEST_ROUND), 1)
-        samples = march(
-            origin, directions, near, far, occupancy, reach, state,
-            count=length, live=live, pool=pool,
-        )  # fmt: skip
+        samples = rays.march(occupancy, live, length)
         sigmas, colours = evaluate(samples)
-        on = _composite(traced, samples, sigmas, colours, live, length, spec.step, threshold)
+        on = _composite(traced, samples, sigmas, colours, live, length, rays.step, threshold)
         live = live[on]
         going, given = max(1, len(live)), given + length
     return traced
@@ -122,7 +110,7 @@ def _composite(
     colours: Float32,
     live: Int32,
     length: int,
-    step: float,
+    step: np.float32,
     threshold: float,
 ) -> NDArray[np.bool_]:
     """One round; gives which of the live rays go on, (L,)."""
@@ -133,7 +121,7 @@ def _composite(
         at = np.flatnonzero(on & (counts > k))
         ray, sample = live[at], first[at] + k
         through = one - traced.opacity[ray]
-        weight = (one - np.exp(-sigmas[sample] * np.float32(step))) * through
+        weight = (one - np.exp(-sigmas[sample] * step)) * through
         traced.opacity[ray] += weight
         traced.colour[ray] += weight[:, None] * colours[sample]
         traced.taken[ray] += 1

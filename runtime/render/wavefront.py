@@ -32,6 +32,12 @@ from ...kernels.threads import ThreadPool
 from ...kernels.traversal import MarchState, Samples, march
 from ..backends.protocol import Runner
 from .head import HeadImage
+from .published_rays import (
+    PublishedOccupancy,
+    PublishedRays,
+    published_camera_rays,
+    published_interval,
+)
 from .region import HeadRegion
 from .rounds import AUTHORS, PER_RAY, trace_in_rounds
 from .rows import run_rows
@@ -94,7 +100,8 @@ class WavefrontHead:
         self._transmittance, self._pool = transmittance, pool
         bounds, side = (spec.bounds_min, spec.bounds_max), spec.march.occupancy_resolution
         self._occupancy = Occupancy.from_bits(weights[OCCUPANCY], side, *bounds)
-        self._region = HeadRegion(unpack_cells(weights[OCCUPANCY], side), *bounds)
+        self._cells = unpack_cells(weights[OCCUPANCY], side)
+        self._region = HeadRegion(self._cells, *bounds)
         self._nodes: NDArray[np.int32] | None = None
         if spec.displacement is not None:
             self._nodes = displacement.active_nodes(
@@ -130,25 +137,21 @@ class WavefrontHead:
     ) -> HeadImage:
         """All rays at once, since how many go on decides how many samples each is given."""
         spec, total = self._spec, camera.size**2
-        origin, directions = rays.camera_rays(pose, camera, pixels, pool=self._pool)
-        interval = box.box_interval(
-            origin, directions, *spec.entry_box, spec.march.min_near, pool=self._pool
-        )
+        origin, directions = published_camera_rays(pose, camera, pixels)
+        near, far = published_interval(origin, directions, *spec.entry_box, spec.march.min_near)
+        marched = PublishedRays(origin, directions, near, far, np.float32(spec.march.step))
 
         def evaluate(samples: Samples) -> tuple[Float32, Float32]:
             sigmas, geometry = self._density(frame, samples.positions)
             return sigmas, self._colour(frame, directions, samples, geometry)
 
         traced = trace_in_rounds(
-            origin,
-            directions,
-            interval,
-            self._occupancy,
-            spec.march,
+            marched,
+            PublishedOccupancy(self._cells, spec.bounds_min, spec.bounds_max),
             evaluate,
+            most=spec.march.max_samples,
             total=total,
             threshold=self._transmittance,
-            pool=self._pool,
         )
         colour, opacity = np.zeros((total, 3), np.float32), np.zeros(total, np.float32)
         colour[pixels], opacity[pixels] = traced.colour, traced.opacity

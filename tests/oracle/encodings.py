@@ -1,4 +1,9 @@
-"""What positions and directions become before a network sees them."""
+"""What positions and directions become before a network sees them.
+
+Where a grid is read decides much: a position that is rounded to float32 lies up to 1e-4 cells of
+the finest level beside the exact one. So the published kernels' float32 numbers belong to the
+definition here: the scale of a level and the place among its cells. All else is float64.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +27,14 @@ def resolution(level: int, finest: int = 2048) -> int:
 
 
 def _scale(level: int, finest: int) -> float:
-    growth = 2 ** (math.log2(finest / COARSEST) / (LEVELS - 1))
-    return COARSEST * growth**level - 1
+    """``exp2f(level * S) * 16 - 1`` with ``S = log2(growth)``, every operation in float32."""
+    exponent = np.float32(level) * np.float32(math.log2(finest / COARSEST) / (LEVELS - 1))
+    return float(np.exp2(exponent) * np.float32(COARSEST) - np.float32(1))
+
+
+def rounded(x: Float64) -> Float64:
+    """To float32, as a number that a kernel holds."""
+    return x.astype(np.float32).astype(np.float64)
 
 
 def table_size(level: int, dimensions: int, finest: int = 2048, log2_size: int = 16) -> int:
@@ -35,13 +46,14 @@ def table_size(level: int, dimensions: int, finest: int = 2048, log2_size: int =
 def tiled(table: Float64, at: Float64, finest: int = 2048, log2_size: int = 16) -> Float64:
     """A tiled grid at coordinates (N, D) in [0, 1]; a row with one outside reads zeros.
 
-    A level's index adds a dimension only while its stride is at most the level's size.
+    Coordinates are float32 numbers, and so is their place in a level (a fused multiply-add). A
+    level's index adds a dimension only while its stride is at most the level's size.
     """
-    dimensions, begin, out = at.shape[1], 0, []
+    at, dimensions, begin, out = rounded(at), at.shape[1], 0, []
     for level in range(LEVELS):
         scale, side = _scale(level, finest), resolution(level, finest) + 1
         size = table_size(level, dimensions, finest, log2_size)
-        position = at * scale + 0.5
+        position = rounded(at * scale + 0.5)
         cell = np.floor(position).astype(np.int64)
         fraction = position - cell
         value: Float64 = np.zeros((len(at), table.shape[1]))
