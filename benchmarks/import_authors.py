@@ -1,12 +1,13 @@
 """``python -m benchmarks.import_authors``: published checkpoints of full size, imported and built.
 
-Random numbers under the published names and shapes, HuBERT-large among them. Three measurements,
+Random numbers under the published names and shapes, HuBERT-large among them. Four measurements,
 each kept in the results file beside the others:
 
     build    from the folders to a verified engine directory: time, and the most memory at once
     resume   the same, killed once the speech encoder is exported and called again
     frame    a picture as the published inference paints it against its definition in float64, and
              the default marching against both
+    stages   every exported network against its definition in float64: relative L2
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from tests.exporters.authors.checkpoints import FULL, Folders, folders_in, write_folders
+from tests.exporters.authors.stage_distances import stage_distances
 from tests.oracle.frame import Shown, picture
 
 import emogene
@@ -186,10 +188,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("measurement", choices=("build", "resume", "frame"))
+    parser.add_argument("measurement", choices=("build", "resume", "frame", "stages"))
     parser.add_argument("-o", "--output", type=Path, required=True, help="results, JSON")
     parser.add_argument("--folders", type=Path, help="where the checkpoints are kept; made if not")
-    parser.add_argument("--engine-dir", type=Path, help="where it is kept, and `frame` finds it")
+    parser.add_argument(
+        "--engine-dir", type=Path, help="where it is kept, and `frame` and `stages` find it"
+    )
     parser.add_argument("--target", default="onnxruntime", help="as build-engines takes it")
     parser.add_argument("--picture", type=Path, help="of `frame`: where it is drawn")
     given = parser.parse_args()
@@ -211,7 +215,11 @@ def main() -> None:
             if engines is None or not engines.is_dir():
                 build(folders, root, "onnxruntime")
                 engines = root / "e"
-            found = measure_frame(folders, engines, given.picture)
+            if given.measurement == "frame":
+                found = measure_frame(folders, engines, given.picture)
+            else:
+                apart = stage_distances(folders, engines, FULL.settings)
+                found = {stage: float(f"{distance:.2g}") for stage, distance in apart.items()}
         if given.engine_dir is not None and (root / "e").is_dir():
             shutil.copytree(root / "e", given.engine_dir)
     results = json.loads(given.output.read_text()) if given.output.is_file() else {}

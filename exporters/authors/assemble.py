@@ -32,6 +32,7 @@ from ...reference.head_field import HeadField
 from ...reference.super_resolution import SuperResolution, SuperResolutionConfig
 from ...reference.torso_field import TorsoField
 from . import PUBLISHED_HUBERT
+from .background import background
 from .config import load_settings
 from .dataset import Dataset, load_dataset, poses, smoothed
 from .face_model import FaceModel, load_face_model
@@ -115,11 +116,11 @@ def import_avatar(
     speech = load_speech_encoder(sources.hubert, audio_to_motion.config.features)
     tensors = motion_tensors(dataset, face)
     tensors[POSES] = poses(
-        smoothed(dataset.cameras, field.smoothing),
+        smoothed(dataset.cameras[: field.frames or None], field.smoothing),
         field.torso.camera_scale,
         field.torso.camera_offset,
     )
-    tensors[BACKGROUND] = dataset.background
+    tensors[BACKGROUND] = background(field.background, dataset.background)
     card = AvatarCard(
         options.name,
         dataset.camera,

@@ -26,13 +26,23 @@ class PublishedField:
         alone: there is no torso; of ``torso`` only super-resolution, size and camera count then.
         individuals: rows of the tables of appearance codes.
         smoothing: frames over which cameras are averaged at inference; 1 leaves them as filmed.
+        frames: of the film whose cameras are used (``num_train_samples``); 0 for all.
+        background: ``infer_bg_img_fname``: ``white``, ``black``, or empty for the data set's.
     """
 
     head: PublishedDimensions
     torso: PublishedTorsoDimensions
     individuals: int
     smoothing: int = 7
+    frames: int = 0
+    background: str = ""
     alone: bool = False
+
+    @property
+    def told_of_eyes(self) -> bool:
+        """Whether the published inference passes on how far eyes are open; else the field is told
+        0. Of the four it forgets it for a torso without super-resolution."""
+        return self.torso.super_resolution or self.alone
 
 
 def audio_to_motion_config(tensors: Mapping[str, Tensor], where: str) -> AudioToMotionConfig:
@@ -83,6 +93,7 @@ def field_dimensions(settings: Settings, picture: int, *, alone: bool = False) -
     s.only("with_att", True, "the window is weighed by attention")
     s.only("cond_win_size", 1, "each frame of the window is encoded by itself")
     s.only("bound", 1, "a larger one has several occupancy grids")
+    s.only("normalize_cond", True, "conditions are clamped in normalised units")
     s.only("use_mp_pose", False, "poses come from the fitted face")
     enlarged = s.get("with_sr", False)
     cells = s.get("grid_size", 128)
@@ -129,8 +140,12 @@ def field_dimensions(settings: Settings, picture: int, *, alone: bool = False) -
         smoothing = 1
     if not 1 <= smoothing <= 1001:
         s.refuse(f"infer_smooth_camera_path_kernel_size is {smoothing}")
+    frames = s.get("num_train_samples", 0)
+    if frames < 0:
+        s.refuse(f"num_train_samples is {frames}")
+    background = s.get("infer_bg_img_fname", "")
     s.check()
-    return PublishedField(head, torso, individuals, smoothing, alone)
+    return PublishedField(head, torso, individuals, smoothing, frames, background, alone)
 
 
 def _hidden(s: Settings, name: str, width: int, layers: int) -> tuple[int, ...]:

@@ -55,8 +55,7 @@ def motion_spec(
     )
     closed, opened = np.quantile(dataset.eye_opening, [LOWEST, HIGHEST])
     eyes = None
-    # Without super-resolution the published inference forgets to pass the opening on: it is 0.
-    if field.head.blink and field.torso.super_resolution:
+    if field.head.blink and field.told_of_eyes:
         rest = REST_WHILE_BLINKING if blink else float(opened)
         eyes = EyeOpening(rest, float(opened), float(closed))
     return MotionSpec(steps, "neutral", eyes)

@@ -10,7 +10,9 @@ from torch import Tensor
 from ...contract.emotions import EMOTIONS, emotion_index
 from ...contract.landmarks import FLAT
 from ...reference.audio_to_motion import AudioToMotionConfig
+from .background import BACKGROUNDS
 from .config import Settings
+from .constants import other_constants
 from .models import MOTIONS, PublishedField
 
 
@@ -58,7 +60,7 @@ def field_notes(
             "the published inference hides the head from this torso in every second frame, by "
             "chance; here it always sees it"
         )
-    if field.head.blink and not torso.super_resolution:
+    if field.head.blink and not field.told_of_eyes:
         yield "the published inference tells this field that eyes are 0 open; so it is told here"
     strengths = [t.abs() for name, t in tensors.items() if name.endswith(".noise_strength")]
     if torso.super_resolution:
@@ -68,6 +70,13 @@ def field_notes(
             f"{strongest:.3g}); here it adds "
             + ("the constant noise of the checkpoint" if constant_noise else "none")
         )
+    if field.background not in BACKGROUNDS:
+        yield (
+            f"infer_bg_img_fname is {field.background!r}; the background is that of the data set"
+        )
+    other = other_constants(field, tensors)
+    if other:
+        yield f"{', '.join(other)} are not those the published code makes; here they are its own"
     if not field.alone and not bool((tensors["density_grid_torso"] > 0).any()):
         yield "density_grid_torso is empty: the torso will not be seen; was it trained?"
     if not bool(tensors["density_bitfield"].any()):

@@ -67,7 +67,9 @@ def _head(
 ) -> tuple[Float64, Float64]:
     s = shown.settings
     cells = s.get("grid_size", 128)
-    eye = shown.eye if s.get("with_sr", False) else 0.0
+    # Of four networks only the torso without super-resolution is not told.
+    told = s.get("with_sr", False) or "torso_embedder.embeddings" not in t
+    eye = shown.eye if told else 0.0
     grid = (s.get("desired_resolution", 2048), s.get("log2_hashmap_size", 16))
     field = HeadField(t, condition_code(t, shown.window, eye), *grid)
     focal = 1015 * (side / 2) / 112

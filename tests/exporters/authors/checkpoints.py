@@ -17,6 +17,7 @@ import yaml
 from numpy.typing import NDArray
 
 from emogene.exporters.authors.config import Settings
+from emogene.exporters.authors.constants import constants
 from emogene.exporters.authors.face_model import IBUG_FROM_MEDIAPIPE
 from emogene.exporters.authors.models import field_dimensions
 from emogene.exporters.authors.shapes import audio_to_motion_shapes, field_shapes
@@ -211,7 +212,7 @@ def torso_model(
         alone: a head's own checkpoint, without the shoulders.
     """
     field = field_dimensions(Settings(settings, "settings"), picture, alone=alone)
-    model = random_model(field_shapes(field))
+    model = random_model(field_shapes(field)) | constants(field)
     n = field.head.occupancy
     centre = (np.arange(n) + 0.5) / n * 2 - 1
     x, y, z = np.meshgrid(centre, centre, centre, indexing="ij")

@@ -63,6 +63,45 @@ def test_a_head_without_torso(folders: Folders, tmp_path: Path, enlarged: bool) 
     assert (avatar.super_resolution is not None) == enlarged
     assert not avatar.torso.torso_mask.any()
     assert "a head without torso, before the background" in " ".join(said)
+    assert avatar.card.motion.eyes is not None
+    assert "eyes are 0 open" not in " ".join(said)
+
+
+def test_settings_of_the_published_inference(folders: Folders, tmp_path: Path) -> None:
+    """Which cameras are used, and what stands behind the person."""
+    usual = import_avatar(sources_of(folders))
+    for name, value in (("white", 255), ("black", 0)):
+        chosen = {"infer_bg_img_fname": name, "num_train_samples": 12}
+        avatar = import_avatar(sources_of(altered(folders, tmp_path / name, chosen)))
+        assert (avatar.background == value).all()
+        assert avatar.background.shape == usual.background.shape
+        assert len(avatar.poses) == 12 < len(usual.poses)
+        # Smoothing has no frame beyond the last to look at.
+        np.testing.assert_array_equal(avatar.poses[:9], usual.poses[:9])
+        assert np.abs(avatar.poses[9:] - usual.poses[9:12]).max() > 0
+    said: list[str] = []
+    other = altered(folders, tmp_path / "file", {"infer_bg_img_fname": "street.png"})
+    avatar = import_avatar(sources_of(other), said=said.append)
+    np.testing.assert_array_equal(avatar.background, usual.background)
+    assert "infer_bg_img_fname is 'street.png'" in " ".join(said)
+    with pytest.raises(BadCheckpoint, match="num_train_samples is -1"):
+        import_avatar(sources_of(altered(folders, tmp_path / "x", {"num_train_samples": -1})))
+
+
+def test_constants_of_the_published_code_are_known(folders: Folders, tmp_path: Path) -> None:
+    said: list[str] = []
+    import_avatar(sources_of(folders), said=said.append)
+    assert "the published code makes" not in " ".join(said)
+    model = torso_model()
+    model["aabb_infer"] = model["aabb_infer"] * 0.5
+    model["sr_net.block1.resample_filter"] = model["sr_net.block1.resample_filter"] + 0.01
+    model["position_embedder.offsets"] = model["position_embedder.offsets"] + 8
+    write_run(tmp_path, model, SETTINGS)
+    import_avatar(dataclasses.replace(sources_of(folders), torso=tmp_path), said=said.append)
+    assert (
+        "aabb_infer, position_embedder.offsets, sr_net.block1.resample_filter are not those the "
+        "published code makes" in " ".join(said)
+    )
 
 
 def test_head_and_torso_of_different_blink_widths(folders: Folders, tmp_path: Path) -> None:
