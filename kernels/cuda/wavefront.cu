@@ -178,7 +178,7 @@ extern "C" __global__ void composite_samples(const PlainFrame* frame, WaveMemory
                 const float weight = absorb(density_of(raw[0]), kStep, &transmittance);
                 for (int c = 0; c < kChannels; ++c) {
                     float value;
-                    if (!kRayColour) value = sigmoid(seen[c]);
+                    if (!kRayColour) value = seen[c];
                     else if (c < kChannels - 1) value = raw[1 + c];
                     else value = m.positions[4 * (i * each + used) + 3];
                     channels[c] += weight * value;
@@ -232,7 +232,7 @@ extern "C" __global__ void put_heads(PlainModel model, const PlainFrame* frame, 
             const int row = m.places[i];
             for (int c = 0; c < 3; ++c) {
                 if (!kRayColour) head[c] = m.channels[c * m.rays + i];
-                else head[c] = row < 0 ? 0.0f : sigmoid(m.seen[row * 3 + c]) * opacity;
+                else head[c] = row < 0 ? 0.0f : m.seen[row * 3 + c] * opacity;
             }
             head[3] = opacity;
             shows = pixel.inside && picture.image != nullptr &&
@@ -270,7 +270,7 @@ extern "C" __global__ void put_pixels(const PlainFrame* frame, WaveMemory m, Pla
         if (!pixel.inside) continue;
         float torso[4] = {0.0f, 0.0f, 0.0f, 0.0f};
         const int row = kTorso && picture.image != nullptr ? m.places[i] : -1;
-        for (int c = 0; c < 4 && row >= 0; ++c) torso[c] = sigmoid(m.seen[row * 4 + c]);
+        for (int c = 0; c < 4 && row >= 0; ++c) torso[c] = m.seen[row * 4 + c];
         put_pixel(picture, pixel.index, m.heads + 4 * i, torso);
     }
 }

@@ -21,7 +21,7 @@ from .arrays import DeviceArray
 from .cubin_cache import CubinCache
 from .field_memory import Model, upload_model
 from .frame_inputs import frame_type, frame_values
-from .frame_plan import FramePlan
+from .frame_plan import Closable, FramePlan
 from .programs import Program, Shipped, obtain
 from .protocol import Gpu
 from .specification import unsupported
@@ -172,6 +172,10 @@ class DeviceField(ABC):
         """Bytes that a picture of this size needs beside its own."""
         return 0
 
+    def _beside(self, plan: FramePlan) -> list[Closable]:
+        """Get ready what a picture of this size needs beside its memory, to be closed with it."""
+        return []
+
     @abstractmethod
     def _paint_frame(self, plan: FramePlan, stream: int) -> None:
         """Enqueue what turns baked displacements into a picture."""
@@ -184,9 +188,15 @@ class DeviceField(ABC):
             while len(self._pictures) >= KEPT:
                 self.gpu.synchronise(self._stream)
                 self._pictures.popitem(last=False)[1].close()
-            self._pictures[key] = FramePlan(
+            plan = FramePlan(
                 self.gpu, self._stream, self._frame_type, key, self._scratch(size), self._launches
             )
+            try:
+                plan.beside += self._beside(plan)
+            except BaseException:
+                plan.close()
+                raise
+            self._pictures[key] = plan
         self._pictures.move_to_end(key)
         return self._pictures[key]
 

@@ -63,6 +63,16 @@ def all_networks(field: FieldSpec, torso: TorsoSpec | None) -> tuple[MlpSpec, ..
     return (*field.networks, *((torso.deform, torso.colour) if torso else ()))
 
 
+def networks_by_role(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, MlpSpec]:
+    """Every network by what it is for, as stages of a directory are called."""
+    roles = {"density": field.density, "colour": field.colour}
+    if field.ambient is not None:
+        roles["ambient"] = field.ambient
+    if torso is not None:
+        roles |= {"torso_deform": torso.deform, "torso_colour": torso.colour}
+    return roles
+
+
 def layout(field: FieldSpec, torso: TorsoSpec | None) -> Layout:
     """Tables one after the other; networks' tensors too; first-layer biases in a frame."""
     grids, networks = all_grids(field, torso), all_networks(field, torso)

@@ -14,7 +14,8 @@ import pytest
 
 from emogene.contract.field import FieldSpec, TorsoSpec
 from emogene.kernels.gpu.sources import Unit
-from emogene.kernels.gpu.wavefront import KERNELS, networks_by_role, wavefront_program
+from emogene.kernels.gpu.specification import networks_by_role
+from emogene.kernels.gpu.wavefront import KERNELS, wavefront_program
 
 from ...runtime.fake_cuda import Kernel, Triple
 

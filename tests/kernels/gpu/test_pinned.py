@@ -11,8 +11,9 @@ from emogene.contract.cubins import KernelResources
 from emogene.contract.field import FieldSpec
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.fused_plan import fused_plan
+from emogene.kernels.gpu.specification import networks_by_role
 from emogene.kernels.gpu.wanted import wanted_programs
-from emogene.kernels.gpu.wavefront import KERNELS, networks_by_role
+from emogene.kernels.gpu.wavefront import KERNELS
 from emogene.reference.authors import authors_head
 from emogene.reference.demo import demo_head, demo_torso
 
