@@ -367,6 +367,6 @@ class Avatar(Closing):
         that are still open then refuse to go on. Twice is fine."""
         self._scheduler.close()
         self._renderers.forget()
+        self._renderers.close()  # which may hold contexts of the engines
         self._loaded.close()
         self._pool.close()
-        self._renderers.close()

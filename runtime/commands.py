@@ -50,6 +50,7 @@ class RendererOption(str, Enum):
     GPU = "gpu"
     GPU_PLAIN = "gpu-plain"
     GPU_WAVEFRONT = "gpu-wavefront"
+    GPU_WAVEFRONT_ENGINES = "gpu-wavefront-engines"
     GPU_FUSED = "gpu-fused"
     GPU_FUSED_FLOAT32 = "gpu-fused-float32"
 

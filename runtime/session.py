@@ -91,7 +91,7 @@ class Session(Closing):
         self._next_frame = 0
         self._metrics = SessionMetrics()
         self._began: float | None = None
-        self._closed = False
+        self._closed = self._touched = False
         self._busy = threading.RLock()
 
     @property
@@ -103,6 +103,11 @@ class Session(Closing):
     def options(self) -> SessionOptions:
         """How it was opened."""
         return self._options
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was pushed, and no emotion set, since it was opened."""
+        return not self._touched
 
     @property
     def on_time(self) -> bool:
@@ -190,6 +195,7 @@ class Session(Closing):
             )
         if self._began is None:
             self._began = time.perf_counter()
+        self._touched = True
         self._utterances[-1].push(self._intake.take(piece))
 
     def set_emotion(
@@ -208,6 +214,7 @@ class Session(Closing):
         """
         self._check_open()
         self._emotions.set(self.next_sample, emotion, intensity, over)
+        self._touched = True
 
     def flush(self) -> None:
         """End the utterance: its last frame is filled up with silence.

@@ -1,6 +1,8 @@
 // Statuses and the line of text that goes with them.
 #pragma once
 
+#include <cxxabi.h>
+
 #include <string>
 
 #include "../include/emogene.h"
@@ -17,16 +19,18 @@ emogene_status refuse(const std::string &thing, const std::string &expected,
 
 const char *last_error() noexcept;
 
-// Runs `body` and turns what it throws into a status: nothing may be thrown through a C ABI.
-template <class Body>
-emogene_status guarded(Body &&body) noexcept;
-
+// The status of the exception that is being handled, which must not leave a C ABI.
 emogene_status current_exception_status() noexcept;
 
+// Runs `body` and turns what it throws into a status.
 template <class Body>
-emogene_status guarded(Body &&body) noexcept {
+emogene_status guarded(Body &&body) {
   try {
     return body();
+#if defined(__GLIBCXX__)
+  } catch (abi::__forced_unwind &) {
+    throw;  // no exception: Python ends threads that call it while it ends itself
+#endif
   } catch (...) {
     return current_exception_status();
   }

@@ -57,7 +57,8 @@ emogene_status Pulled::pull(std::int64_t session) {
 }
 
 Pulled::~Pulled() {
-  if (answer_ == nullptr) return;
+  // A Python that has ended took it along.
+  if (answer_ == nullptr || !api.IsInitialized()) return;
   introduce_thread();
   const WithPythonsLock lock;
   api.ReleaseBuffer(&image_);

@@ -272,7 +272,7 @@ WithoutPythonsLock::WithoutPythonsLock() noexcept {
 }
 
 WithoutPythonsLock::~WithoutPythonsLock() {
-  if (saved_) api.RestoreThread(saved_);
+  if (saved_ && api.IsInitialized()) api.RestoreThread(saved_);
 }
 
 }  // namespace emogene_library

@@ -25,7 +25,8 @@
  * Threads
  *   Every function may be called from any thread, also from threads Python never heard of. Calls on
  *   one session wait for one another; sessions run side by side. Python's lock is taken inside the
- *   calls only. After the first call do not fork without exec.
+ *   calls, and once more when a thread ends that has called: who holds that lock may not wait for
+ *   such a thread. After the first call do not fork without exec.
  *
  * Python
  *   The library runs the package it was installed with, in this process: the first call loads
@@ -131,7 +132,7 @@ typedef struct emogene_open_options {
     const char *renderer; /* NULL: "auto"; "gpu", "fused", "wavefront" */
     int32_t strict;       /* not 0: an error instead of any fallback */
     int32_t max_sessions; /* open at once; 0: any number; EMOGENE_AUTO: as many as 25 FPS allow */
-    /* Since 0.2 */
+    /* Not in the first version: */
     const char *marching;   /* NULL: "rays"; "authors", as the published inference paints */
     const char *precisions; /* NULL: float32; stages that run in another on ONNX Runtime, such as
                                "hubert=int8,density=float16"; the directory must hold them */
@@ -203,7 +204,7 @@ typedef struct emogene_stats {
     double render_seconds;      /* spent on pictures */
     double dropped_seconds;     /* of audio that interruptions dropped */
     int64_t interrupts;
-    /* Since 0.2 */
+    /* Not in the first version: */
     double waited_seconds; /* spent on waiting for other sessions' frames */
 } emogene_stats;
 #define EMOGENE_STATS_INIT {sizeof(emogene_stats), 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0}

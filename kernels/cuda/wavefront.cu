@@ -136,11 +136,12 @@ extern "C" __global__ void place_samples(WaveMemory m, int turn) {
 
 // Reads the grids where the samples are.
 extern "C" __global__ void encode_samples(PlainModel model, WaveMemory m) {
+    const TableModel tables = with_tables(model);
     const int rows = m.counts->samples;
     for (int row = this_thread(); row < rows; row += all_threads()) {
         const Vec3 p = load(m.positions + 4 * m.slots[row]);
         float* features = m.features + row * kFeatures;
-        read_features(model, p, displaced(model.nodes, p), features);
+        read_features(tables, p, displaced(model.nodes, p), features);
         if (kAmbient > 0) copy_row<kFirstFeatures>(features, m.looks + row * kFirstFeatures);
     }
 }
@@ -149,7 +150,7 @@ extern "C" __global__ void encode_samples(PlainModel model, WaveMemory m) {
 extern "C" __global__ void encode_ambient(PlainModel model, WaveMemory m) {
     const int rows = m.counts->samples;
     for (int row = this_thread(); row < rows; row += all_threads())
-        read_ambient(model, m.seen + row * kAmbient, m.features + row * kFeatures);
+        read_ambient(with_tables(model), m.seen + row * kAmbient, m.features + row * kFeatures);
 }
 
 // What the colours of samples are asked for.
@@ -178,7 +179,7 @@ extern "C" __global__ void composite_samples(const PlainFrame* frame, WaveMemory
                 const float weight = absorb(density_of(raw[0]), kStep, &transmittance);
                 for (int c = 0; c < kChannels; ++c) {
                     float value;
-                    if (!kRayColour) value = sigmoid(seen[c]);
+                    if (!kRayColour) value = seen[c];
                     else if (c < kChannels - 1) value = raw[1 + c];
                     else value = m.positions[4 * (i * each + used) + 3];
                     channels[c] += weight * value;
@@ -214,7 +215,7 @@ extern "C" __global__ void look_at_rays(PlainModel model, const PlainFrame* fram
         const int ray = m.chosen[row];
         float channels[kChannels], looks[kLooks];
         for (int c = 0; c < kChannels; ++c) channels[c] = m.channels[c * m.rays + ray];
-        ray_looks(model, origin, direction_of(m, ray), channels, 1.0f - m.transmittances[ray],
+        ray_looks(with_tables(model), origin, direction_of(m, ray), channels, 1.0f - m.transmittances[ray],
                   looks);
         copy_row<kLooks>(looks, m.looks + row * kLooks);
     }
@@ -232,7 +233,7 @@ extern "C" __global__ void put_heads(PlainModel model, const PlainFrame* frame, 
             const int row = m.places[i];
             for (int c = 0; c < 3; ++c) {
                 if (!kRayColour) head[c] = m.channels[c * m.rays + i];
-                else head[c] = row < 0 ? 0.0f : sigmoid(m.seen[row * 3 + c]) * opacity;
+                else head[c] = row < 0 ? 0.0f : m.seen[row * 3 + c] * opacity;
             }
             head[3] = opacity;
             shows = pixel.inside && picture.image != nullptr &&
@@ -257,7 +258,7 @@ extern "C" __global__ void look_at_torso(PlainModel model, WaveMemory m) {
     for (int row = this_thread(); row < rows; row += all_threads()) {
         float looks[kTorsoLooks];
         copy_row<kTorsoPlace>(m.features + row * kTorsoPlace, looks + kTorsoFeatures);
-        torso_looks(model, m.seen + row * 2, m.heads + 4 * m.chosen[row], looks);
+        torso_looks(with_tables(model), m.seen + row * 2, m.heads + 4 * m.chosen[row], looks);
         copy_row<kTorsoLooks>(looks, m.looks + row * kTorsoLooks);
     }
 }
@@ -270,7 +271,7 @@ extern "C" __global__ void put_pixels(const PlainFrame* frame, WaveMemory m, Pla
         if (!pixel.inside) continue;
         float torso[4] = {0.0f, 0.0f, 0.0f, 0.0f};
         const int row = kTorso && picture.image != nullptr ? m.places[i] : -1;
-        for (int c = 0; c < 4 && row >= 0; ++c) torso[c] = sigmoid(m.seen[row * 4 + c]);
+        for (int c = 0; c < 4 && row >= 0; ++c) torso[c] = m.seen[row * 4 + c];
         put_pixel(picture, pixel.index, m.heads + 4 * i, torso);
     }
 }

@@ -49,7 +49,7 @@ struct WaveMemory {
     float* features;        // (rows, kFeatures); the torso's places
     float* raw;             // (rows, kDensityOutputs)
     float* looks;           // (rows, kLooks) and (rows, kTorsoLooks); the ambient network's inputs
-    float* seen;            // (rows, 3 or 4): outputs of all other networks
+    float* seen;            // outputs of all other networks: colours, coordinates, offsets
     int32_t rays;           // of a whole chunk
 };
 

@@ -35,10 +35,19 @@ EVALUATION = "cuda/evaluation.h"
 
 Lines = list[str]
 
+_SIGMOID, _TANH = "sigmoid({})", "tanhf({})"
 
-def specification(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, str]:
-    """What every kernel is specialised on: headers by the names they are included under."""
-    return {CONSTANTS: constants_header(field, torso), EVALUATION: evaluation_header(field, torso)}
+
+def specification(
+    field: FieldSpec, torso: TorsoSpec | None, *, half_tables: bool = False
+) -> dict[str, str]:
+    """What every kernel is specialised on: headers by the names they are included under.
+
+    Args:
+        half_tables: the grids' numbers lie in the GPU's memory as halves.
+    """
+    constants = constants_header(field, torso, half_tables=half_tables)
+    return {CONSTANTS: constants, EVALUATION: evaluation_header(field, torso)}
 
 
 def evaluation_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
@@ -48,7 +57,7 @@ def evaluation_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
     lines = [line for n in all_networks(field, torso) for line in _network(n, places)]
     lines += [*_displaced(field), *_features(field), *_density(field), *_looks(field)]
     lines += _torso_parts(torso)
-    return header([*lines, *evaluation(field, torso, "PlainModel")])
+    return header([*lines, *evaluation(field, torso, "TableModel")])
 
 
 def evaluation(field: FieldSpec, torso: TorsoSpec | None, model: str) -> Lines:
@@ -81,6 +90,23 @@ def _network(network: MlpSpec, places: Layout) -> Lines:
     return [*lines, "}"]
 
 
+def activations(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, str]:
+    """What each network's outputs go through, by its name: C++ with {} for a number."""
+    made = {field.density.name: "{}", field.colour.name: _SIGMOID}
+    if field.ambient is not None:
+        made[field.ambient.name] = _TANH
+    if torso is not None:
+        made[torso.deform.name] = f"{_TANH} * {real(torso.deform_range)}"
+        made[torso.colour.name] = _SIGMOID
+    return made
+
+
+def activated(network: MlpSpec, outputs: str, activation: str) -> str:
+    """A line that takes a network's outputs through their activation."""
+    each = activation.format(f"{outputs}[i]")
+    return f"    for (int i = 0; i < {network.outputs}; ++i) {outputs}[i] = {each};"
+
+
 def _displaced(field: FieldSpec) -> Lines:
     body = "return read_nodes(node_grid(), nodes, p);"
     if field.displacement is None:
@@ -107,18 +133,18 @@ def _features(field: FieldSpec) -> Lines:
         "    (void)moved;",
     ]
     ambient = [
-        "// The grids at the ambient coordinate, from its network's raw outputs.",
+        "// The grids at the ambient coordinate, each in [-1, 1].",
         "template <class Model>",
-        "EMOGENE_HD void read_ambient(const Model& model, const float* raw, float* features) {",
+        "EMOGENE_HD void read_ambient(const Model& model, const float* at, float* features) {",
     ]
     if field.ambient is not None:
         ambient += [
             "    float u[3];",
             f"    for (int d = 0; d < {field.ambient.outputs}; ++d)",
-            "        u[d] = (tanhf(raw[d]) + 1.0f) * 0.5f;",
+            "        u[d] = (at[d] + 1.0f) * 0.5f;",
         ]
     else:
-        ambient.append("    (void)model, (void)raw, (void)features;")
+        ambient.append("    (void)model, (void)at, (void)features;")
     column = 0
     for grid in field.grids:
         if grid.read_at == "ambient":
@@ -199,14 +225,14 @@ def _torso_parts(torso: TorsoSpec | None) -> Lines:
     of_looks = [
         "// The rest of what its colour is asked for, before and after its place in the row.",
         "template <class Model>",
-        "EMOGENE_HD void torso_looks(const Model& model, const float* raw, "
+        "EMOGENE_HD void torso_looks(const Model& model, const float* offset, "
         "const float* head, float* in) {",
     ]
     if torso is None:
-        nothing = "    (void)model, (void)raw, (void)head, (void)in;"
+        nothing = "    (void)model, (void)offset, (void)head, (void)in;"
         unused = "    (void)size, (void)row, (void)column, (void)q;"
         return [*of_place, unused, "}", *of_looks, nothing, "}"]
-    reach, features, place = real(torso.deform_range), torso.grid.width, torso.position_width
+    features, place = torso.grid.width, torso.position_width
     return [
         *of_place,
         "    const float pixel = 2.0f / (float)size;",
@@ -217,8 +243,7 @@ def _torso_parts(torso: TorsoSpec | None) -> Lines:
         *of_looks,
         f"    float* q = in + {features};",
         "    float u[2];",
-        f"    u[0] = ((q[0] + tanhf(raw[0]) * {reach}) + 1.0f) * 0.5f;",
-        f"    u[1] = ((q[1] + tanhf(raw[1]) * {reach}) + 1.0f) * 0.5f;",
+        "    for (int d = 0; d < 2; ++d) u[d] = ((q[d] + offset[d]) + 1.0f) * 0.5f;",
         f"    encode<{grid_type(torso.grid.name)}>(model.tables, u, in);",
         f"    for (int c = 0; c < 4; ++c) q[{place} + c] = head[c];",
         "}",
@@ -238,6 +263,7 @@ def _sample(field: FieldSpec, model: str) -> Lines:
     if field.ambient is not None:
         lines += [
             f"    {network_function(field.ambient)}(model, frame, features, raw);",
+            activated(field.ambient, "raw", _TANH),
             "    read_ambient(model, raw, features);",
         ]
     lines += [
@@ -255,7 +281,7 @@ def _sample(field: FieldSpec, model: str) -> Lines:
             f"    float looks[{field.colour.inputs}];",
             "    sample_looks(direction, raw + 1, looks);",
             f"    {network_function(field.colour)}(model, frame, looks, values);",
-            "    for (int c = 0; c < 3; ++c) values[c] = sigmoid(values[c]);",
+            activated(field.colour, "values", _SIGMOID),
         ]
     return [*lines, "    return sigma;", "}"]
 
@@ -295,8 +321,9 @@ def _torso(torso: TorsoSpec | None, model: str) -> Lines:
         f"    float in[{torso.colour.inputs}], raw[2];",
         f"    torso_place(frame.size, row, column, in + {torso.grid.width});",
         f"    {network_function(torso.deform)}(model, frame, in + {torso.grid.width}, raw);",
+        activated(torso.deform, "raw", f"{_TANH} * {real(torso.deform_range)}"),
         "    torso_looks(model, raw, head, in);",
         f"    {network_function(torso.colour)}(model, frame, in, rgba);",
-        "    for (int c = 0; c < 4; ++c) rgba[c] = sigmoid(rgba[c]);",
+        activated(torso.colour, "rgba", _SIGMOID),
         "}",
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,12 @@ class PictureStructure(ctypes.Structure):
     _fields_ = (("background", _P), ("image", _P), ("head", _P), ("counts", _P))
 
 
+class Closable(Protocol):
+    """What is closed with a plan."""
+
+    def close(self) -> None: ...
+
+
 class FramePlan:
     """Memory of one size of picture, and its launches, recorded once where that is possible.
 
@@ -28,6 +34,10 @@ class FramePlan:
         key: size, whether there is an image, whether the head is kept.
         scratch: bytes of memory that only the kernels use, zeros at first.
         launches: enqueues the kernels.
+
+    Attributes:
+        recordable: whether the launches may be recorded.
+        beside: what else lives as long as it does.
     """
 
     def __init__(
@@ -56,6 +66,7 @@ class FramePlan:
             *(a.address if a else None for a in (self.background, self.image, self.head)),
             self.counts.address,
         )
+        self.recordable, self.beside = True, list[Closable]()
         self._shown: UInt8 | None = None
         self._last = stream
         self._done, self._uploaded = gpu.create_event(), gpu.create_event()
@@ -81,7 +92,7 @@ class FramePlan:
     def launch(self, stream: int) -> None:
         """Enqueue the kernels."""
         gpu = self._gpu
-        if gpu.graphs and not self._graph:
+        if gpu.graphs and self.recordable and not self._graph:
             own = gpu.create_stream()
             try:
                 gpu.begin_capture(own)
@@ -118,6 +129,8 @@ class FramePlan:
             self._graph = 0
         for event in (self._done, self._uploaded):
             self._gpu.destroy_event(event)
+        for thing in self.beside:
+            thing.close()
         for array in (
             self.frame,
             self.counts,

@@ -63,6 +63,16 @@ def all_networks(field: FieldSpec, torso: TorsoSpec | None) -> tuple[MlpSpec, ..
     return (*field.networks, *((torso.deform, torso.colour) if torso else ()))
 
 
+def networks_by_role(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, MlpSpec]:
+    """Every network by what it is for, as stages of a directory are called."""
+    roles = {"density": field.density, "colour": field.colour}
+    if field.ambient is not None:
+        roles["ambient"] = field.ambient
+    if torso is not None:
+        roles |= {"torso_deform": torso.deform, "torso_colour": torso.colour}
+    return roles
+
+
 def layout(field: FieldSpec, torso: TorsoSpec | None) -> Layout:
     """Tables one after the other; networks' tensors too; first-layer biases in a frame."""
     grids, networks = all_grids(field, torso), all_networks(field, torso)
@@ -84,7 +94,7 @@ def header(lines: list[str]) -> str:
     return "\n".join([*start, *lines, "}  // namespace emogene", ""])
 
 
-def constants_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
+def constants_header(field: FieldSpec, torso: TorsoSpec | None, *, half_tables: bool) -> str:
     """The header."""
     march, places = field.march, layout(field, torso)
     low, high = _floats(field.bounds_min), _floats(field.bounds_max)
@@ -123,6 +133,7 @@ def constants_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
         '#include "cpp/traversal.h"',
         "namespace emogene {",
         f"constexpr bool kTorso = {boolean(torso is not None)};",
+        f"constexpr bool kHalfTables = {boolean(half_tables)};",
         f"constexpr bool kRayColour = {boolean(field.colour_at == 'ray')};",
         *(f"constexpr int {name} = {value};" for name, value in numbers.items()),
         *(f"constexpr float {name} = {real(value)};" for name, value in floats.items()),

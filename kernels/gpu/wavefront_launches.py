@@ -12,6 +12,7 @@ from .field_memory import Model
 from .frame_plan import FramePlan
 from .protocol import Argument, Gpu
 from .wavefront_memory import LEAST_EACH, WaveChunk, WaveLayout
+from .wavefront_networks import BUFFERS, BoundRows, of_samples
 
 THREADS = 128
 SCAN_THREADS = 256
@@ -35,6 +36,7 @@ class WaveKernels:
         functions: its kernels by name.
         model: where the avatar's tensors lie.
         field, torso: the avatar's.
+        bound: networks of others, by role; without them our own kernel runs them.
     """
 
     gpu: Gpu
@@ -42,6 +44,7 @@ class WaveKernels:
     model: Model
     field: FieldSpec
     torso: TorsoSpec | None
+    bound: Mapping[str, BoundRows]
 
 
 class ChunkLaunches:
@@ -78,15 +81,15 @@ class ChunkLaunches:
             self._scan(_CHOSEN)
             self._choose(memory.chosen)
             self._items("look_at_rays", rays, self._of.model, frame, memory)
-            self._network("colour", "chosen", memory.looks, memory.seen)
+            self._network("colour")
         self._items("put_heads", rays, self._of.model, frame, memory, self._picture, self._chunk)
         if torso is not None and self._with_image:
             self._scan(_CHOSEN)
             self._choose(memory.chosen)
             self._items("place_torso", rays, frame, memory, self._chunk)
-            self._network("torso_deform", "chosen", memory.features, memory.seen)
+            self._network("torso_deform")
             self._items("look_at_torso", rays, self._of.model, memory)
-            self._network("torso_colour", "chosen", memory.looks, memory.seen)
+            self._network("torso_colour")
         self._items("put_pixels", rays, frame, memory, self._picture, self._chunk)
 
     def _round(self, turn: int, *, last: bool) -> None:
@@ -98,12 +101,12 @@ class ChunkLaunches:
         self._items("place_samples", rays, memory, which)
         self._items("encode_samples", rows, model, memory)
         if spec.ambient is not None:
-            self._network("ambient", "samples", memory.looks, memory.seen)
+            self._network("ambient")
             self._items("encode_ambient", rows, model, memory)
-        self._network("density", "samples", memory.features, memory.raw)
+        self._network("density")
         if spec.colour_at == "sample":
             self._items("look_at_samples", rows, memory, which)
-            self._network("colour", "samples", memory.looks, memory.seen)
+            self._network("colour")
         self._items("composite_samples", rays, self._frame, memory, which)
         if last:
             return
@@ -120,11 +123,16 @@ class ChunkLaunches:
         arguments = (self._memory, _P(count), self._rays, _P(source), _P(to))
         self._items("choose_items", self._layout.rays, *arguments)
 
-    def _network(self, role: str, count: str, given: int, to: int) -> None:
-        """Run a network on as many rows as a count says."""
-        rows = self._layout.rows if count == "samples" else self._layout.rays
-        where = self._layout.count(self._at, count)
-        self._items(f"run_{role}", rows, self._of.model, self._frame, _P(where), _P(given), _P(to))
+    def _network(self, role: str) -> None:
+        """Run a network on this round's samples, or on the rays that are chosen."""
+        if role in self._of.bound:
+            self._of.bound[role].run(self._stream)
+            return
+        of_round = of_samples(role, self._of.field)
+        rows = self._layout.rows if of_round else self._layout.rays
+        count = self._layout.count(self._at, "samples" if of_round else "chosen")
+        given, to = (getattr(self._memory, name) for name in BUFFERS[role])
+        self._items(f"run_{role}", rows, self._of.model, self._frame, _P(count), _P(given), _P(to))
 
     def _items(self, kernel: str, most: int, *arguments: Argument) -> None:
         """Launch a kernel for up to ``most`` items."""

@@ -6,7 +6,7 @@ import ctypes
 from dataclasses import dataclass
 
 from ...contract.field import FieldSpec, TorsoSpec
-from .specification import channels
+from .specification import channels, networks_by_role
 
 LEAST_EACH = 2
 """``kLeastEach``: samples a ray takes in a round, at least."""
@@ -64,12 +64,15 @@ class WaveLayout:
         rays: of a chunk.
         rows: samples of a round at most.
         places: first byte of each array, by name.
+        biases: first byte of each network's first-layer bias, by its role: a copy of the frame's,
+            placed as engines want it.
         size: bytes in all.
     """
 
     rays: int
     rows: int
     places: dict[str, int]
+    biases: dict[str, int]
     size: int
 
     def memory(self, address: int) -> WaveMemory:
@@ -121,5 +124,13 @@ def wave_layout(field: FieldSpec, torso: TorsoSpec | None, rays: int) -> WaveLay
     places, at = {}, 0
     for name in _ARRAYS:
         places[name] = at
-        at += -(-4 * numbers[name] // _ALIGNED) * _ALIGNED
-    return WaveLayout(rays, rows, places, at)
+        at += _aligned(4 * numbers[name])
+    biases = {}
+    for role, network in networks_by_role(field, torso).items():
+        biases[role] = at
+        at += _aligned(4 * network.hidden[0])
+    return WaveLayout(rays, rows, places, biases, at)
+
+
+def _aligned(size: int) -> int:
+    return size + -size % _ALIGNED

@@ -132,6 +132,11 @@ class TensorRtRunner(Closing):
         self._idle: list[Execution] = []
         self._closed = False
 
+    @property
+    def longest(self) -> int:
+        """Rows, or what else its varying length is, that it was built for at most."""
+        return self._profile.maximum
+
     def run(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """Compute all outputs from all inputs, both by name; see `protocol.Runner.run`.
 

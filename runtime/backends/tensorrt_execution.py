@@ -187,6 +187,10 @@ class TensorRtBound(Closing):
         if stream is None:
             execution.synchronise()
 
+    def capturable(self, stream: int) -> bool:
+        """Whether `run` on this stream may be recorded in a graph of the caller's."""
+        return self._execution.capturable(stream)
+
     def close(self) -> None:
         """Free graph, context and memory; twice is fine. The caller's buffers are the caller's."""
         if self._graph:

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from ...contract.data import Frame
 from ...contract.emotions import checked_intensity, emotion_index
-from ...contract.errors import BadOption
+from ...contract.errors import BadOption, SessionMisuse
 from ..audio.intake import Pushed
 from ..emotion_timeline import checked_fade
 from ..session import Session
@@ -44,7 +44,7 @@ class LiveDriver:
     that error, and if nobody does `close` raises it.
 
     Args:
-        session: fresh, of a profile that has a look-ahead, such as ``"live"``.
+        session: untouched, of a profile that has a look-ahead, such as ``"live"``.
         options: policies and lengths.
         log: a folder that a log is written to, from which `replay` gives the same frames.
         on_frame: called with every frame when it is due, from a thread of its own.
@@ -53,6 +53,7 @@ class LiveDriver:
     Raises:
         BadOption: the session's profile waits for the end of an utterance.
         BadOutput: the log cannot be written.
+        SessionMisuse: something was pushed or set before: the log would not tell all.
     """
 
     def __init__(
@@ -70,6 +71,13 @@ class LiveDriver:
                 expected="one with a look-ahead",
                 found=session.profile.name,
                 remedy='open the session with profile="live"',
+            )
+        if not session.untouched:
+            raise SessionMisuse(
+                "session",
+                expected="one that nothing was done with",
+                found="one in use",
+                remedy="push and set emotions through the driver",
             )
         self._options, clock = options or LiveOptions(), clock or SystemClock()
         self._error: BaseException | None = None

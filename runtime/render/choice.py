@@ -16,12 +16,14 @@ from ...kernels.fused import unsupported
 from ...kernels.fused_structures import network_tensors
 from ...kernels.gpu.kinds import KINDS
 from ...kernels.gpu.specification import unsupported as unsupported_on_gpus
+from ...kernels.gpu.wavefront import WITH_ENGINES
 from .gpu_path import NO_GPU, GpuPath
 from .rounds import PER_RAY
 
 AUTO, FUSED, WAVEFRONT, GPU = "auto", "fused", "wavefront", "gpu"
-GPU_KINDS = {f"{GPU}-{kind}": kind for kind in KINDS}
-"""Names that ask for one kind of GPU kernels, whose others are not tried."""
+GPU_KINDS = {f"{GPU}-{kind}": kind for kind in (*KINDS, WITH_ENGINES)}
+"""Names that ask for one kind of GPU kernels, whose others are not tried. The directory's engines
+in the wavefront kernels are only used where they are asked for."""
 
 RENDERERS = (AUTO, FUSED, WAVEFRONT, GPU, *GPU_KINDS)
 

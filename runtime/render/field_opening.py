@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from ...contract.errors import EmoGeneError, Unavailable
 from ...kernels.fused import FusedField
+from ...kernels.gpu.device_field import DeviceField
+from ...kernels.gpu.kinds import KINDS
 from ...kernels.gpu.programs import Shipped
+from ...kernels.gpu.wavefront import WITH_ENGINES, WavefrontField
+from ...kernels.gpu.wavefront_memory import LEAST_EACH
 from ..backends.providers import CPU
 from ..loading import Loaded
 from .choice import AUTO, FUSED, GPU, GPU_KINDS, RendererChoice, choose_renderer
 from .fused import FrameField
 from .gpu import open_field
+from .gpu_engines import engine_networks
 from .gpu_path import NO_GPU, GpuPath, find_gpu_path
 
 
@@ -36,7 +43,7 @@ def prepare_field(
     manifest, weights = loaded.manifest, loaded.weights
     if chosen.used == GPU:
         try:
-            field = open_field(manifest, weights, shipped, path.api, chosen.kernels)
+            field = open_field(manifest, weights, shipped, path.api, _kinds(chosen.kernels, loaded))
             if strict and field.lost:
                 field.close()
                 raise Unavailable(
@@ -63,6 +70,16 @@ def prepare_field(
         torso = None if chosen.beside else manifest.torso
         return chosen, FusedField(manifest.field, weights, torso)
     return chosen, None
+
+
+def _kinds(kernels: str, loaded: Loaded) -> Mapping[str, Callable[..., DeviceField]] | None:
+    """The one kind of GPU kernels that was asked for; None for any."""
+    if not kernels:
+        return None
+    if kernels != WITH_ENGINES:
+        return {kernels: KINDS[kernels]}
+    networks, most = engine_networks(loaded.manifest, loaded.runners)
+    return {kernels: partial(WavefrontField, networks=networks, rays=most // LEAST_EACH)}
 
 
 def _gpu_path(asked: str, loaded: Loaded, shipped: Shipped) -> GpuPath:

@@ -102,7 +102,7 @@ def open_field(
     weights: Mapping[str, NDArray[Any]],
     shipped: Shipped,
     api: str,
-    kernels: str = "",
+    kinds: Mapping[str, Callable[..., DeviceField]] | None = None,
 ) -> GpuField:
     """An avatar's fields on the first GPU, after a picture by it equalled one by the CPU.
 
@@ -111,13 +111,13 @@ def open_field(
     Args:
         shipped: the directory's cubins.
         api: one of `kernels.gpu.opening.APIS`.
-        kernels: the only kind to try, one of `KINDS`; empty tries them all.
+        kinds: of kernels to try; None are all of `KINDS`.
 
     Raises:
         Unavailable: no code for this GPU, no room on it.
         Failure: the driver refuses something, or the pictures differ.
     """
-    kinds = {kernels: KINDS[kernels]} if kernels else KINDS
+    kinds = KINDS if kinds is None else kinds
     gpu, lost = open_gpu(api), list[str]()
     try:
         for last, (kind, make) in enumerate(kinds.items(), start=1):

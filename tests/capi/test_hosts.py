@@ -137,6 +137,32 @@ print("done")
     assert done.stdout == "done\n", done.stderr
 
 
+def test_native_threads_may_call_while_pythons_process_ends(tiny_engines):
+    """Python ends them, silently; the process ends as if they were not there."""
+    program = """
+import ctypes, sys
+from tests.capi import library as c
+avatar = c.open_avatar(sys.argv[1])
+session, posix = c.open_session(avatar, size=32), ctypes.CDLL(None)
+call, threads = ctypes.cast(c.library().emogene_flush, ctypes.c_void_p), []
+for k in range(100):
+    threads.append(ctypes.c_ulong())
+    assert posix.pthread_create(ctypes.byref(threads[-1]), None, call, session) == 0
+    if k < 90:
+        posix.pthread_join(threads[-1], None)
+print(len(sys._current_frames()) <= 11)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tiny_engines],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
 def test_the_library_needs_nothing_of_python_to_load():
     """It links with the C and C++ libraries alone, so any Python serves."""
     done = subprocess.run(["ldd", LIBRARY], capture_output=True, text=True, check=True)

@@ -14,7 +14,8 @@ import pytest
 
 from emogene.contract.field import FieldSpec, TorsoSpec
 from emogene.kernels.gpu.sources import Unit
-from emogene.kernels.gpu.wavefront import KERNELS, networks_by_role, wavefront_program
+from emogene.kernels.gpu.specification import networks_by_role
+from emogene.kernels.gpu.wavefront import KERNELS, wavefront_program
 
 from ...runtime.fake_cuda import Kernel, Triple
 
@@ -74,10 +75,10 @@ def host_kernels(
 
 
 def wavefront_kernels(
-    field: FieldSpec, torso: TorsoSpec | None, folder: Path
+    field: FieldSpec, torso: TorsoSpec | None, folder: Path, *, half_tables: bool = False
 ) -> Mapping[str, Kernel]:
     """The kernels of a frame in rounds; only those whose threads meet pay for a model of warps."""
     networks = tuple(f"run_{role}" for role in networks_by_role(field, torso))
     alone = tuple(name for name in KERNELS if name not in MEETING)
-    unit = wavefront_program(field, torso).unit
+    unit = wavefront_program(field, torso, half_tables=half_tables).unit
     return host_kernels(unit, MEETING, folder, WARPS, (*alone, *networks))

@@ -11,8 +11,9 @@ from emogene.contract.cubins import KernelResources
 from emogene.contract.field import FieldSpec
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.fused_plan import fused_plan
+from emogene.kernels.gpu.specification import networks_by_role
 from emogene.kernels.gpu.wanted import wanted_programs
-from emogene.kernels.gpu.wavefront import KERNELS, networks_by_role
+from emogene.kernels.gpu.wavefront import KERNELS
 from emogene.reference.authors import authors_head
 from emogene.reference.demo import demo_head, demo_torso
 
@@ -37,7 +38,9 @@ Pins = dict[str, tuple[int, int]]
 def compiled(name: str, architecture: str) -> dict[str, tuple[KernelResources, ...]]:
     """Every program's kernels, none of which may spill."""
     made = {}
-    for program in wanted_programs(FIELDS[name], TORSO, architecture):
+    # The built-in avatar's tables are stored in halves, the published ones in float32.
+    halves = name == "realtime"
+    for program in wanted_programs(FIELDS[name], TORSO, architecture, half_tables=halves):
         cubin = nvrtc.compile_cubin(program.unit, architecture, program.options)
         assert not program.spilling(cubin.kernels) and program.spills == 0
         made[program.name] = cubin.kernels

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 import emogene
 from emogene import Frame, Session
-from emogene.contract.errors import BadOption
+from emogene.contract.errors import BadOption, SessionMisuse
 from emogene.runtime.live.driver import LiveDriver
 from emogene.runtime.live.options import PERIOD, LiveOptions
 
@@ -157,6 +159,33 @@ def test_the_end_of_the_input_is_the_end_of_the_stream(stage: MakeStage) -> None
 def test_a_profile_that_waits_for_the_end_is_refused(avatar: emogene.Avatar) -> None:
     with pytest.raises(BadOption, match='profile="live"'):
         LiveDriver(avatar.session(size=8))
+
+
+@pytest.mark.parametrize("act", ["push", "set_emotion"])
+def test_a_session_in_use_is_refused(open_session: Callable[..., Session], act: str) -> None:
+    session = open_session()
+    getattr(session, act)(np.zeros(1, np.float32) if act == "push" else "sad")
+    with pytest.raises(SessionMisuse, match="nothing was done with, found one in use"):
+        LiveDriver(session)
+
+
+def test_drivers_leave_no_thread_and_no_descriptor(
+    open_session: Callable[..., Session], tmp_path: Path
+) -> None:
+    def holds() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+
+    shown: list[Frame] = []
+    for number in range(12):
+        with LiveDriver(
+            open_session(), log=tmp_path / str(number), on_frame=shown.append
+        ) as driver:
+            driver.push(np.zeros(1600, np.float32))
+            eventually(lambda: len(shown) > 0)  # a frame starts the kernels' threads
+        shown.clear()
+        if number == 1:
+            before = holds()
+    assert holds() == before
 
 
 def test_async_iteration(open_session: Callable[..., Session]) -> None:
