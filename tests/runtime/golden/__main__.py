@@ -1,4 +1,4 @@
-"""``python -m tests.runtime.golden`` keeps the frames anew, where the avatar was trained or moves anew."""
+"""``python -m tests.runtime.golden`` keeps the frames anew, where the avatar has changed."""
 
 from emogene.runtime.png import encode_png
 
