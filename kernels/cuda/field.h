@@ -17,20 +17,13 @@
 #include "../cpp/rays.h"
 #include "../cpp/traversal.h"
 #include "specification.h"
-
-#if defined(__CUDACC__)
-#define EMOGENE_UNROLL _Pragma("unroll")
-#define EMOGENE_ROLLED _Pragma("unroll 1")
-#else
-#define EMOGENE_UNROLL
-#define EMOGENE_ROLLED
-#endif
+#include "tables.h"
 
 namespace emogene {
 
 // What stays from frame to frame. All of it is the GPU's memory.
 struct PlainModel {
-    const float* tables;       // every grid's, one after the other
+    const void* tables;        // every grid's, one after the other
     const float* parameters;   // weights (out, in) and biases of every network's layers
     const uint8_t* bits;       // occupancy
     const uint8_t* distance;   // blocks to the nearest occupied one
@@ -95,13 +88,6 @@ EMOGENE_HD void layer(const float* weights, const float* biases, const float* x,
 
 EMOGENE_HD float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-// The F features of an entry, whose first is the tables' number `first`.
-template <int F>
-EMOGENE_HD void load_entry(const float* tables, uint64_t first, float* entry) {
-    EMOGENE_UNROLL
-    for (int f = 0; f < F; ++f) entry[f] = tables[first + f];
-}
-
 // Reads all levels of a grid at u in [0, 1]^D; zeros outside.
 template <class Grid, class Tables>
 EMOGENE_HD void encode(Tables tables, const float* u, float* out) {
@@ -159,6 +145,18 @@ EMOGENE_HD void put_pixel(const PlainPicture& picture, int pixel, const float* h
         for (int c = 0; c < 3; ++c)
             picture.image[3 * pixel + c] =
                 blend(head[c], head[3], torso[c], torso[3], picture.background[3 * pixel + c]);
+}
+
+// The avatar's model whose grids lie as its specification says.
+struct TableModel : PlainModel {
+    TablesOf<kHalfTables>::Type tables;
+};
+
+EMOGENE_HD TableModel with_tables(const PlainModel& model) {
+    TableModel made;
+    static_cast<PlainModel&>(made) = model;
+    point_at(model.tables, made.tables);
+    return made;
 }
 
 }  // namespace emogene

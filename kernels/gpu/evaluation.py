@@ -38,9 +38,16 @@ Lines = list[str]
 _SIGMOID, _TANH = "sigmoid({})", "tanhf({})"
 
 
-def specification(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, str]:
-    """What every kernel is specialised on: headers by the names they are included under."""
-    return {CONSTANTS: constants_header(field, torso), EVALUATION: evaluation_header(field, torso)}
+def specification(
+    field: FieldSpec, torso: TorsoSpec | None, *, half_tables: bool = False
+) -> dict[str, str]:
+    """What every kernel is specialised on: headers by the names they are included under.
+
+    Args:
+        half_tables: the grids' numbers lie in the GPU's memory as halves.
+    """
+    constants = constants_header(field, torso, half_tables=half_tables)
+    return {CONSTANTS: constants, EVALUATION: evaluation_header(field, torso)}
 
 
 def evaluation_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
@@ -50,7 +57,7 @@ def evaluation_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
     lines = [line for n in all_networks(field, torso) for line in _network(n, places)]
     lines += [*_displaced(field), *_features(field), *_density(field), *_looks(field)]
     lines += _torso_parts(torso)
-    return header([*lines, *evaluation(field, torso, "PlainModel")])
+    return header([*lines, *evaluation(field, torso, "TableModel")])
 
 
 def evaluation(field: FieldSpec, torso: TorsoSpec | None, model: str) -> Lines:

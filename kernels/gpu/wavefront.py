@@ -44,9 +44,12 @@ KERNELS = (
 """Beside one for each network."""
 
 
-def wavefront_program(field: FieldSpec, torso: TorsoSpec | None) -> Program:
+def wavefront_program(
+    field: FieldSpec, torso: TorsoSpec | None, *, half_tables: bool = False
+) -> Program:
     """The kernels, specialised on the fields."""
-    headers = {**specification(field, torso), NETWORKS: networks_header(field, torso)}
+    headers = specification(field, torso, half_tables=half_tables)
+    headers[NETWORKS] = networks_header(field, torso)
     return Program(WAVEFRONT, read_unit("wavefront.cu", headers))
 
 
@@ -86,6 +89,8 @@ class WavefrontField(DeviceField):
         Failure: a network of others does not take as many rows.
     """
 
+    _takes_halves = True
+
     def __init__(
         self,
         gpu: Gpu,
@@ -109,7 +114,7 @@ class WavefrontField(DeviceField):
         return f"gpu ({kind}, {self.gpu.facts.architecture})"
 
     def _program(self) -> Program:
-        return wavefront_program(self._field, self._torso)
+        return wavefront_program(self._field, self._torso, half_tables=self._half_tables)
 
     def _find_kernels(self) -> None:
         networks = (f"run_{role}" for role in networks_by_role(self._field, self._torso))
