@@ -74,14 +74,36 @@ EMOGENE_HD float add_product(float a, float b, float sum) {
 #endif
 }
 
-// One layer: y = W x + b, and nothing below zero where another layer follows.
+// Whether weights are loaded four at a time, which takes registers.
+#if !defined(EMOGENE_WEIGHTS_BY_FOUR)
+#define EMOGENE_WEIGHTS_BY_FOUR false
+#endif
+
+// Four numbers from a multiple of 16 bytes.
+EMOGENE_HD void load_four(const float* from, float* four) {
+#if defined(__CUDACC__)
+    const float4 loaded = *reinterpret_cast<const float4*>(from);
+    four[0] = loaded.x, four[1] = loaded.y, four[2] = loaded.z, four[3] = loaded.w;
+#else
+    memcpy(four, from, 4 * sizeof(float));
+#endif
+}
+
+// One layer: y = W x + b, and nothing below zero where another layer follows. Weights begin at a
+// multiple of 32 bytes; where rows are whole quarters, four may come by one load.
 template <int In, int Out, bool Relu>
 EMOGENE_HD void layer(const float* weights, const float* biases, const float* x, float* y) {
+    constexpr bool kFour = EMOGENE_WEIGHTS_BY_FOUR && In % 4 == 0;
     EMOGENE_ROLLED
     for (int o = 0; o < Out; ++o) {
         float sum = biases != nullptr ? biases[o] : 0.0f;
+        const float* row = weights + o * In;
+        float four[4];
         EMOGENE_UNROLL
-        for (int i = 0; i < In; ++i) sum = add_product(weights[o * In + i], x[i], sum);
+        for (int i = 0; i < In; ++i) {
+            if (kFour && i % 4 == 0) load_four(row + i, four);
+            sum = add_product(kFour ? four[i % 4] : row[i], x[i], sum);
+        }
         y[o] = Relu ? larger(sum, 0.0f) : sum;
     }
 }

@@ -1,6 +1,8 @@
 // A frame in rounds; see waves.h. Which kernels follow each other, gpu/wavefront.py says.
 //
 // Every kernel goes through its items in steps of the whole grid, so any number of blocks is right.
+#define EMOGENE_WEIGHTS_BY_FOUR true
+
 #include "bake.h"
 #include "pixels.h"
 #include "waves.h"
