@@ -302,7 +302,7 @@ def test_networks(made: Made, kind: str, role: str) -> None:
         waves.network(role, "chosen" if role.startswith("torso") else "samples", "features", "raw")
         found = waves.arrays["raw"][: count * network.outputs].reshape(count, network.outputs)
         fine = np.isfinite(rows).all(axis=1)
-        wanted = plain._network(scene.inputs, network, rows)
+        wanted = plain.network(scene.inputs, network, rows)
         if role in ("colour", "torso_colour"):
             wanted = reference._sigmoid(wanted)
         elif role != "density":
