@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from ...contract.field import FieldSpec, TorsoSpec
 from .cubin_cache import CubinCache
 from .device_field import DeviceField
-from .evaluation import activated, activations, specification
+from .evaluation import specification
 from .frame_plan import Closable, FramePlan
+from .network_source import activated, activations
 from .programs import Program, Shipped
 from .protocol import Gpu
 from .sources import read_unit
