@@ -156,12 +156,17 @@ def test_a_wrong_kernel_is_noticed(
 
     def spoiled(name: str, seed: int) -> Any:
         scene = real(name, seed)
-        machine.kernels["paint_pixels"] = lambda *launch: None
+        for kernel in ("paint_pixels", "ask_march", "ask_grid_torso", "ask_blend"):
+            machine.kernels[kernel] = lambda *launch: None  # poison stays
         return scene
 
     monkeypatch.setattr(run, "make_scene", spoiled)
     assert main(["--checks-only", "--seed", "1"]) == 1
-    assert capsys.readouterr().out.count("✗") == 2
+    out = capsys.readouterr().out
+    wrong = ("plain", "numbers of samples", "distances", "grid torso", "bytes")
+    assert out.count("✗") == 2 * len(wrong)
+    for name in wrong:
+        assert f"| {name}, realtime | ✗ |" in out and f"| {name}, authors | ✗ |" in out
 
 
 def test_nvidias_checkers_are_run_and_believed(
