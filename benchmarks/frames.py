@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from emogene.contract import stages
+from emogene.contract.landmarks import LANDMARKS
 from emogene.contract.measure import psnr
-from emogene.contract.weights import BACKGROUND, TORSO_MASK
+from emogene.contract.weights import BACKGROUND, OCCUPANCY, TORSO_MASK
 from emogene.kernels import instructions
+from emogene.kernels.displacement import active_nodes
 from emogene.kernels.fused import FrameInputs, FusedField, FusedImage
+from emogene.kernels.occupancy import Occupancy
 from emogene.kernels.threads import ThreadPool
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.reference.frame import render_frame
@@ -28,8 +31,9 @@ from emogene.runtime.render.quality import BALANCED, EXACT, FAST, Quality
 from emogene.runtime.render.renderer import Renderer
 
 from .machine import Peaks
+from .operations import floor_parts, frame_stages
 from .recorded import Moment
-from .roofline import FrameCounts, floor_ms, frame_work
+from .roofline import AMX, FrameCounts, floor_ms, frame_work
 from .timing import Timing, in_turns
 
 REFERENCE = "PyTorch reference"
@@ -57,6 +61,7 @@ class FrameRow:
         time: of a picture.
         samples_per_ray: over rays that met the head; None of the reference.
         floor_ms: the least the frames' work could take; None but for the fused renderer.
+        parts_ms: the same with all that is counted in `operations`, by part of the frame.
         psnr: dB against the reference, of all compared pictures together; None if not compared.
     """
 
@@ -67,6 +72,7 @@ class FrameRow:
     time: Timing
     samples_per_ray: float | None = None
     floor_ms: float | None = None
+    parts_ms: Mapping[str, float] | None = None
     psnr: float | None = None
 
 
@@ -237,7 +243,9 @@ class Bench:
             )
         counts = self._counts(name, quality)
         manifest = self._loaded.manifest
-        work = frame_work(manifest.field, manifest.torso, counts)
+        of_frame = manifest.field, manifest.torso, counts
+        work = frame_work(*of_frame)
+        parts = frame_stages(*of_frame, tiles=name == AMX, coarse=quality.coarse)
         return FrameRow(
             f"{FUSED} {name}",
             quality.name,
@@ -246,6 +254,7 @@ class Bench:
             time,
             counts.samples / max(1.0, counts.rays),
             floor_ms(work, name, self._peaks, quality.coarse),
+            floor_parts(parts, name, self._peaks, quality.coarse),
             compared,
         )
 
@@ -269,7 +278,20 @@ class Bench:
             float(np.mean([made.samples for made in field.made])),
             float(np.mean([made.rays for made in field.made])),
             float(np.mean(torso)),
+            self._pulls(),
         )
+
+    def _pulls(self) -> float:
+        field, weights = self._loaded.manifest.field, self._loaded.weights
+        if field.displacement is None:
+            return 0.0
+        occupancy = Occupancy.from_bits(
+            weights[OCCUPANCY],
+            field.march.occupancy_resolution,
+            field.bounds_min,
+            field.bounds_max,
+        )
+        return float(len(active_nodes(field.displacement.resolution, occupancy)) * LANDMARKS)
 
 
 def contenders() -> list[tuple[str, Quality]]:

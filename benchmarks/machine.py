@@ -16,6 +16,9 @@ PACKAGES = ("emogene", "numpy", "onnxruntime", "torch", "av")
 TABLE_BYTES = 1 << 18
 """Size of the table whose random loads are timed: the largest level of the demo avatar's grids."""
 
+NEAR_BYTES = 1 << 14
+"""Size of the table that is gathered from: it stays in the first cache."""
+
 
 @dataclass(frozen=True)
 class Peaks:
@@ -26,17 +29,24 @@ class Peaks:
         gflops: 10⁹ floating-point operations a second of each instruction set there is, a
             multiply-add being two; of ``avx512bf16`` and ``amx`` with bfloat16 products.
         gloads: 10⁹ loads a second of eight bytes at random places of a table of `TABLE_BYTES`.
+        gathers: the same of a table of `NEAR_BYTES` that the first cache holds, by the quickest way
+            of each instruction set: one by one, or by an instruction that loads from many places.
+        gwidenings: 10⁹ numbers a second widened from half precision; 0 where there is no
+            instruction for it.
         memory_gbs: 10⁹ bytes a second read and written by copying.
     """
 
     threads: int
     gflops: dict[str, float]
     gloads: float
+    gathers: dict[str, float]
+    gwidenings: dict[str, float]
     memory_gbs: float
 
 
 def measure_peaks(threads: int, seconds: float = 0.25) -> Peaks:
     """Measure for about ``seconds`` each."""
+    near = peak.loads_a_second(NEAR_BYTES, threads, seconds)
     return Peaks(
         threads,
         {
@@ -44,6 +54,14 @@ def measure_peaks(threads: int, seconds: float = 0.25) -> Peaks:
             for name in instructions.available()
         },
         1e-9 * peak.loads_a_second(TABLE_BYTES, threads, seconds),
+        {
+            name: 1e-9 * max(near, peak.gathers_a_second(name, NEAR_BYTES, threads, seconds))
+            for name in instructions.available()
+        },
+        {
+            name: 1e-9 * peak.widenings_a_second(name, threads, seconds)
+            for name in instructions.available()
+        },
         1e-9 * peak.copied_bytes_a_second(threads),
     )
 

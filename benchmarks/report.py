@@ -29,7 +29,7 @@ def tables(result: Result) -> list[Shown]:
     """Everything a result tells, in order."""
     if "windows" in result:
         return live_tables(result)
-    made = [_peaks(result), _frames(result), _rates(result)]
+    made = [_peaks(result), _frames(result), *_parts(result), _rates(result)]
     made += [_speech(result), *_live(result), _budget(result), _stages(result)]
     return [*made, *_memory(result)]
 
@@ -61,21 +61,35 @@ def rewrite(page: Path, result: Result) -> None:
 
 def share(row: Mapping[str, Any]) -> float | None:
     """Of the floor: 1 if the renderer loses nothing; None where none was counted."""
-    return None if row["floor_ms"] is None else row["floor_ms"] / row["time"]["median"]
+    return _share_of(row["floor_ms"], row)
+
+
+def _share_of(least: float | None, row: Mapping[str, Any]) -> float | None:
+    return None if least is None else float(least / row["time"]["median"])
+
+
+def whole_floor(row: Mapping[str, Any]) -> float | None:
+    """Milliseconds with all that `operations` counts; None where nothing was."""
+    parts = row.get("parts_ms")
+    return None if parts is None else float(sum(parts.values()))
 
 
 def _peaks(result: Result) -> Shown:
-    names = list(result["peaks"][0]["gflops"])
     rows = [
         (
             f"{peak['threads']}",
-            *(f"{peak['gflops'][name]:.0f}" for name in names),
+            name,
+            f"{gflops:.0f}",
+            f"{peak['gathers'][name]:.1f}" if "gathers" in peak else "",
+            f"{peak['gwidenings'][name]:.1f}" if "gwidenings" in peak else "",
             f"{peak['gloads']:.2f}",
             f"{peak['memory_gbs']:.1f}",
         )
         for peak in result["peaks"]
+        for name, gflops in peak["gflops"].items()
     ]
-    header = ("threads", *(f"{name} GFLOP/s" for name in names), "10⁹ loads/s", "memory GB/s")
+    header = ("threads", "instructions", "GFLOP/s", "10⁹ near loads/s", "10⁹ halves widened/s")
+    header += ("10⁹ loads/s", "memory GB/s")
     return Shown("What the machine can do at most", header, rows)
 
 
@@ -91,6 +105,8 @@ def _frames(result: Result) -> Shown:
             _number(row["samples_per_ray"], ".2f"),
             _number(row["floor_ms"], ".1f"),
             _number(share(row), ".0%"),
+            _number(whole_floor(row), ".1f"),
+            _number(_share_of(whole_floor(row), row), ".0%"),
             f"{reference / row['time']['median']:.0f}×",
             f"{wavefront / row['time']['median']:.1f}×",
             _number(row["psnr"], ".1f"),
@@ -99,8 +115,28 @@ def _frames(result: Result) -> Shown:
     ]
     size, threads = compared[0]["size"], compared[0]["threads"]
     header = ("renderer", "quality", "ms", "p95", "p99", "samples a ray", "floor ms")
-    header += ("of the floor", "against PyTorch", "against wavefront", "PSNR dB")
+    header += ("of the floor", "all counted ms", "of that", "against PyTorch")
+    header += ("against wavefront", "PSNR dB")
     return Shown(f"The same frames at {size} × {size}, {threads} threads", header, rows)
+
+
+def _parts(result: Result) -> Iterator[Shown]:
+    """Of the fused renderer at the quality that is usual."""
+    rows = [row for row in result["frames"] if row.get("parts_ms")]
+    rows = [row for row in rows if row["quality"] == "balanced"]
+    if not rows:
+        return
+    header = ("renderer", *rows[0]["parts_ms"], "sum", "measured")
+    cells = [
+        (
+            row["renderer"],
+            *(f"{part:.2f}" for part in row["parts_ms"].values()),
+            f"{sum(row['parts_ms'].values()):.2f}",
+            f"{row['time']['median']:.2f}",
+        )
+        for row in rows
+    ]
+    yield Shown("The least milliseconds of every part, all counted", header, cells)
 
 
 def _rates(result: Result) -> Shown:

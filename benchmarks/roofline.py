@@ -7,7 +7,7 @@ each other in the renderer, so the floor is their sum:
     networks' FLOP / peak of their precision + reading's FLOP / fp32 peak + loads / measured loads
 
 Marching, compositing, activations, the displacement baked once a frame and all that is lost between
-the parts are not counted: they are what is missing to 100 %.
+the parts are not counted: they are what is missing to 100 %. `operations.py` counts them too.
 """
 
 from __future__ import annotations
@@ -57,11 +57,13 @@ class FrameCounts:
         samples: field samples.
         rays: that took at least one.
         torso_pixels: that read the torso.
+        pulls: landmarks times nodes of the displacement that are baked.
     """
 
     samples: float
     rays: float
     torso_pixels: float
+    pulls: float = 0.0
 
 
 def reading(grids: tuple[GridSpec, ...]) -> Work:

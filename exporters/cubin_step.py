@@ -7,13 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import safe_open
+
 from ..contract.cubins import CUBINS, CubinSpec
 from ..contract.engine_directory import list_files
 from ..contract.errors import Failure
-from ..contract.manifest import Manifest
+from ..contract.manifest import WEIGHTS_FILE, Manifest
+from ..contract.weights import table_name
 from ..kernels.gpu import nvrtc
 from ..kernels.gpu.cubin_cache import CubinCache
 from ..kernels.gpu.programs import ABI, Program
+from ..kernels.gpu.specification import all_grids
 from ..kernels.gpu.wanted import wanted_programs
 
 if TYPE_CHECKING:
@@ -43,10 +47,15 @@ def compile_cubins(
         Unavailable: it does not know one of the architectures.
         Failure: a kernel does not compile, or needs so many registers that it spills.
     """
+    if not architectures:
+        return manifest
+    halves = _stored_in_halves(folder, manifest)
     jobs = [
         (program, architecture)
         for architecture in architectures
-        for program in wanted_programs(manifest.field, manifest.torso, architecture)
+        for program in wanted_programs(
+            manifest.field, manifest.torso, architecture, half_tables=halves
+        )
     ]
     if not jobs:
         return manifest
@@ -75,6 +84,13 @@ def compile_cubins(
             f"at most {registers} registers"
         )
     return dataclasses.replace(manifest, cubins=tuple(made), files=list_files(folder))
+
+
+def _stored_in_halves(folder: Path, manifest: Manifest) -> bool:
+    """Whether every grid's table is one of halves; see `field_memory.stored_in_halves`."""
+    with safe_open(folder / WEIGHTS_FILE, "numpy") as stored:
+        tables = (table_name(grid) for grid in all_grids(manifest.field, manifest.torso))
+        return all(stored.get_slice(name).get_dtype() == "F16" for name in tables)
 
 
 def _refuse_spills(program: Program, compiled: nvrtc.Cubin) -> None:

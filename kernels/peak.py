@@ -15,9 +15,29 @@ _multiply_adds = native.Kernel(
     "emogene_peak_multiply_adds", native.POINTER, native.I64, result=native.I64
 )
 _loads = native.Kernel("emogene_peak_loads", native.POINTER, native.POINTER, native.I64, native.I64)
+_gathers = native.Kernel(
+    "emogene_peak_gathers",
+    native.POINTER,
+    native.POINTER,
+    native.POINTER,
+    native.I64,
+    native.I64,
+    result=native.I64,
+)
+_widenings = native.Kernel(
+    "emogene_peak_widenings",
+    native.POINTER,
+    native.POINTER,
+    native.I64,
+    native.I64,
+    result=native.I64,
+)
 
 _PLACES = 16_384
 """Places that are read in turn: 64 KB of indices, which do not push the table out."""
+
+_NUMBERS = 4_096
+"""Numbers that are widened, or places that are gathered from, again and again: 8 or 16 KB."""
 
 
 def multiply_adds_a_second(instruction_set: str, threads: int, seconds: float = 0.1) -> float:
@@ -57,6 +77,35 @@ def loads_a_second(table_bytes: int, threads: int, seconds: float = 0.1) -> floa
         return rounds * _PLACES
 
     return _best_rate(run, threads, seconds)
+
+
+def gathers_a_second(
+    instruction_set: str, table_bytes: int, threads: int, seconds: float = 0.1
+) -> float:
+    """As `loads_a_second`, by the instruction that loads from many places; 0 without such."""
+    name = instructions.chosen(instruction_set).encode()
+    words = max(1, table_bytes // 8)
+    # Few places: the loads are measured, and not those of where they go.
+    places = np.random.default_rng(0).integers(0, words, _NUMBERS, dtype=np.uint32)
+    table = np.ones(words, np.uint64)
+
+    def run(rounds: int) -> int:
+        mine = table.copy()
+        return int(_gathers(name, mine.ctypes.data, places.ctypes.data, _NUMBERS, rounds))
+
+    return _best_rate(run, threads, seconds) if run(1) else 0.0
+
+
+def widenings_a_second(instruction_set: str, threads: int, seconds: float = 0.1) -> float:
+    """Numbers of half precision a second that are loaded, widened and added; 0 without such an
+    instruction."""
+    name = instructions.chosen(instruction_set).encode()
+    halves = np.ones(_NUMBERS, np.float16)
+
+    def run(rounds: int) -> int:
+        return int(_widenings(name, halves.ctypes.data, _NUMBERS, rounds))
+
+    return _best_rate(run, threads, seconds) if run(1) else 0.0
 
 
 def copied_bytes_a_second(threads: int, table_bytes: int = 1 << 26) -> float:

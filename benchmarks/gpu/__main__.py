@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], metavar="N")
     parser.add_argument("--seconds", type=float, default=BUDGET, help="to spend at most")
     parser.add_argument("--seed", type=int, default=None, help="of random inputs (default: fresh)")
+    parser.add_argument("--check-size", type=int, metavar="N", help="side of proved pictures")
     options = parser.parse_args(arguments)
     path = find_gpu_path(find_driver())
     if not path.works:
@@ -41,7 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         result = measure(
-            Options(tuple(options.sizes), options.seconds, options.checks_only, options.seed)
+            Options(
+                tuple(options.sizes),
+                options.seconds,
+                options.checks_only,
+                options.seed,
+                options.check_size,
+            )
         )
     except EmoGeneError as error:
         print(error, file=sys.stderr)

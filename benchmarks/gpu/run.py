@@ -30,9 +30,10 @@ from .. import machine
 from ..roofline import FrameCounts
 from .events import frame_timing
 from .floors import floors
+from .operations import check_operations
 from .peaks import GpuPeaks, measure_peaks
 from .report import tables
-from .scenes import SCENES, GpuScene, make_scene
+from .scenes import SCENES, GpuScene, SceneFrame, make_scene
 
 RENDERERS = KINDS
 """What is proved and measured, by name."""
@@ -42,6 +43,12 @@ LEAST_PSNR = 50.0
 
 CHECK_SIZE = 72
 """Side of the pictures that are compared with a NumPy or C++ one, pixels."""
+
+SANITIZERS = ("memcheck", "racecheck")
+"""NVIDIA's checkers that are run."""
+
+SANITIZED_SIZE, SANITIZED_SECONDS = 16, 60
+"""Side of the pictures that they watch, pixels, and how long each may take."""
 
 TRANSMITTANCE = 1e-4
 """Light below which a ray ends: quality ``exact``."""
@@ -66,12 +73,14 @@ class Options:
     seconds: after which what is left is skipped.
     checks_only: prove and time nothing.
     seed: of the inputs; None draws one.
+    check_size: side of the pictures that are proved, pixels; None is `CHECK_SIZE`.
     """
 
     sizes: tuple[int, ...] = (256, 512, 1024)
     seconds: float = 420.0
     checks_only: bool = False
     seed: int | None = None
+    check_size: int | None = None
 
 
 def measure(options: Options, device: str = "cuda") -> dict[str, Any]:
@@ -89,7 +98,7 @@ def measure(options: Options, device: str = "cuda") -> dict[str, Any]:
             "gpu": {**asdict(gpu.facts), "driver": driver.version, "nvrtc": nvrtc.version()},
             "torch": torch.__version__,
             "seed": seed,
-            "checks": _checks(gpu, seed),
+            "checks": _checks(gpu, seed, options.check_size or CHECK_SIZE),
             "frames": [],
             "skipped": [],
         }
@@ -126,13 +135,14 @@ def _poisoned(gpu: Gpu) -> Gpu:
     return gpu
 
 
-def _checks(gpu: Gpu, seed: int) -> list[dict[str, Any]]:
+def _checks(gpu: Gpu, seed: int, size: int) -> list[dict[str, Any]]:
     """Every renderer's picture of every scene against the reference's, and twice the same bits."""
     found = []
     for scene_name in SCENES:
         scene = make_scene(scene_name, seed)
-        frame = scene.frame(CHECK_SIZE, seed + 1)
+        frame = scene.frame(size, seed + 1)
         inputs = frame.inputs()
+        found += _operations(gpu, frame, seed)
         right = _reference(scene).render(inputs, frame.background, transmittance=TRANSMITTANCE)
         for name, kind in RENDERERS.items():
             what = f"{name}, {scene_name}"
@@ -161,6 +171,17 @@ def _checks(gpu: Gpu, seed: int) -> list[dict[str, Any]]:
     return found
 
 
+def _operations(gpu: Gpu, frame: SceneFrame, seed: int) -> list[dict[str, Any]]:
+    """Every operation of one scene; a refusal is a check that failed."""
+    found: list[dict[str, Any]] = []
+    try:
+        found.extend(check_operations(gpu, frame, seed))
+    except EmoGeneError as error:
+        name = f"operations, {frame.scene.name}"
+        found.append({"name": name, "passed": False, "found": str(error)})
+    return found
+
+
 def _reference(scene: GpuScene) -> FusedField | ReferenceField:
     """The C++ kernels where they are, else NumPy's."""
     try:
@@ -176,20 +197,28 @@ def sanitizer() -> str | None:
 
 
 def _sanitized(seed: int) -> list[dict[str, Any]]:
-    """The checks once more under NVIDIA's memory checker, where it is installed."""
+    """The checks once more under NVIDIA's checkers, where they are installed."""
     tool = sanitizer()
     if tool is None:
-        print("compute-sanitizer is not here: memory accesses were not checked")
+        print("compute-sanitizer is not here: memory accesses and races were not checked")
         return []
-    command = [tool, "--error-exitcode", "9", sys.executable, "-m", "benchmarks.gpu"]
-    command += ["--checks-only", "--seed", str(seed)]
+    return [_sanitized_by(tool, kind, seed) for kind in SANITIZERS]
+
+
+def _sanitized_by(tool: str, kind: str, seed: int) -> dict[str, Any]:
+    command = [tool, "--tool", kind, "--error-exitcode", "9", sys.executable]
+    command += ["-m", "benchmarks.gpu", "--checks-only", "--seed", str(seed)]
+    command += ["--check-size", str(SANITIZED_SIZE)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=SANITIZED_SECONDS, check=False
+        )
         passed, lines = done.returncode == 0, (done.stdout + done.stderr).strip().splitlines()
-        told = next((x for x in lines if "ERROR SUMMARY" in x), lines[-1] if lines else "")
+        told = next((x for x in lines if "SUMMARY" in x), lines[-1] if lines else "")
     except subprocess.TimeoutExpired:
-        passed, told = False, "took longer than 120 s"
-    return [{"name": "compute-sanitizer", "passed": passed, "found": told.strip("= ")}]
+        passed, told = False, f"took longer than {SANITIZED_SECONDS} s"
+    name = f"compute-sanitizer {kind}"
+    return {"name": name, "passed": passed, "found": told.strip("= ")}
 
 
 def _frames(

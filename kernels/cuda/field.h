@@ -17,20 +17,13 @@
 #include "../cpp/rays.h"
 #include "../cpp/traversal.h"
 #include "specification.h"
-
-#if defined(__CUDACC__)
-#define EMOGENE_UNROLL _Pragma("unroll")
-#define EMOGENE_ROLLED _Pragma("unroll 1")
-#else
-#define EMOGENE_UNROLL
-#define EMOGENE_ROLLED
-#endif
+#include "tables.h"
 
 namespace emogene {
 
 // What stays from frame to frame. All of it is the GPU's memory.
 struct PlainModel {
-    const float* tables;       // every grid's, one after the other
+    const void* tables;        // every grid's, one after the other
     const float* parameters;   // weights (out, in) and biases of every network's layers
     const uint8_t* bits;       // occupancy
     const uint8_t* distance;   // blocks to the nearest occupied one
@@ -81,26 +74,41 @@ EMOGENE_HD float add_product(float a, float b, float sum) {
 #endif
 }
 
-// One layer: y = W x + b, and nothing below zero where another layer follows.
+// Whether weights are loaded four at a time, which takes registers.
+#if !defined(EMOGENE_WEIGHTS_BY_FOUR)
+#define EMOGENE_WEIGHTS_BY_FOUR false
+#endif
+
+// Four numbers from a multiple of 16 bytes.
+EMOGENE_HD void load_four(const float* from, float* four) {
+#if defined(__CUDACC__)
+    const float4 loaded = *reinterpret_cast<const float4*>(from);
+    four[0] = loaded.x, four[1] = loaded.y, four[2] = loaded.z, four[3] = loaded.w;
+#else
+    memcpy(four, from, 4 * sizeof(float));
+#endif
+}
+
+// One layer: y = W x + b, and nothing below zero where another layer follows. Weights begin at a
+// multiple of 32 bytes; where rows are whole quarters, four may come by one load.
 template <int In, int Out, bool Relu>
 EMOGENE_HD void layer(const float* weights, const float* biases, const float* x, float* y) {
+    constexpr bool kFour = EMOGENE_WEIGHTS_BY_FOUR && In % 4 == 0;
     EMOGENE_ROLLED
     for (int o = 0; o < Out; ++o) {
         float sum = biases != nullptr ? biases[o] : 0.0f;
+        const float* row = weights + o * In;
+        float four[4];
         EMOGENE_UNROLL
-        for (int i = 0; i < In; ++i) sum = add_product(weights[o * In + i], x[i], sum);
+        for (int i = 0; i < In; ++i) {
+            if (kFour && i % 4 == 0) load_four(row + i, four);
+            sum = add_product(kFour ? four[i % 4] : row[i], x[i], sum);
+        }
         y[o] = Relu ? larger(sum, 0.0f) : sum;
     }
 }
 
 EMOGENE_HD float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-
-// The F features of an entry, whose first is the tables' number `first`.
-template <int F>
-EMOGENE_HD void load_entry(const float* tables, uint64_t first, float* entry) {
-    EMOGENE_UNROLL
-    for (int f = 0; f < F; ++f) entry[f] = tables[first + f];
-}
 
 // Reads all levels of a grid at u in [0, 1]^D; zeros outside.
 template <class Grid, class Tables>
@@ -159,6 +167,18 @@ EMOGENE_HD void put_pixel(const PlainPicture& picture, int pixel, const float* h
         for (int c = 0; c < 3; ++c)
             picture.image[3 * pixel + c] =
                 blend(head[c], head[3], torso[c], torso[3], picture.background[3 * pixel + c]);
+}
+
+// The avatar's model whose grids lie as its specification says.
+struct TableModel : PlainModel {
+    TablesOf<kHalfTables>::Type tables;
+};
+
+EMOGENE_HD TableModel with_tables(const PlainModel& model) {
+    TableModel made;
+    static_cast<PlainModel&>(made) = model;
+    point_at(model.tables, made.tables);
+    return made;
 }
 
 }  // namespace emogene

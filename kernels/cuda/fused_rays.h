@@ -3,9 +3,7 @@
 
 #include "fused_queue.h"
 #include "pixels.h"
-#include "tables.h"
-
-#include "fused_evaluation.h"
+#include "warp.h"
 
 namespace emogene {
 
@@ -16,6 +14,17 @@ struct FusedMemory {
     float* gathered;     // a transmittance a pixel, then kChannels numbers a pixel
     const void* tables;  // every grid's, one after the other
 };
+
+// The avatar's model whose grids lie as the specification says.
+struct FusedModel : WarpModel {
+    TablesOf<kHalfTables>::Type tables;
+};
+
+}  // namespace emogene
+
+#include "fused_evaluation.h"
+
+namespace emogene {
 
 EMOGENE_HD FusedModel fused_model(const PlainModel& model, const FusedMemory& memory,
                                   int resident_words, int slice_words, int row_words) {

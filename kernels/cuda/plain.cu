@@ -10,7 +10,7 @@ extern "C" __global__ void __launch_bounds__(64)
     const int row = blockIdx.y * blockDim.y + threadIdx.y;
     const int column = blockIdx.x * blockDim.x + threadIdx.x;
     if (row >= frame->size || column >= frame->size) return;
-    const int samples = paint(model, *frame, picture, row * frame->size + column);
+    const int samples = paint(with_tables(model), *frame, picture, row * frame->size + column);
     if (samples > 0) {
         atomicAdd(picture.counts, (unsigned long long)samples);
         atomicAdd(picture.counts + 1, 1ull);

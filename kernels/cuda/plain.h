@@ -13,7 +13,7 @@ struct Gathered {
 };
 
 // The ray through a pixel, composited to its end.
-EMOGENE_HD Gathered gather(const PlainModel& model, const PlainFrame& frame, Vec3 origin,
+EMOGENE_HD Gathered gather(const TableModel& model, const PlainFrame& frame, Vec3 origin,
                            Vec3 direction) {
     Gathered g;
     for (int c = 0; c < kChannels; ++c) g.channels[c] = 0.0f;
@@ -43,7 +43,7 @@ EMOGENE_HD Gathered gather(const PlainModel& model, const PlainFrame& frame, Vec
 }
 
 // A pixel: head over torso over background. Returns the samples its ray took.
-EMOGENE_HD int paint(const PlainModel& model, const PlainFrame& frame, const PlainPicture& picture,
+EMOGENE_HD int paint(const TableModel& model, const PlainFrame& frame, const PlainPicture& picture,
                      int pixel) {
     const int size = frame.size, row = pixel / size, column = pixel - row * size;
     const Vec3 origin = camera_centre(frame.pose);

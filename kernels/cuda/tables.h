@@ -1,9 +1,17 @@
-// Grid tables in halves: half the bytes of float32 ones.
+// Grid tables in float32 or in halves, which take half the bytes.
 #pragma once
 
-#include "warp.h"
+#include "halves.h"
+#include "unroll.h"
 
 namespace emogene {
+
+// The F features of an entry, whose first is the tables' number `first`.
+template <int F>
+EMOGENE_HD void load_entry(const float* tables, uint64_t first, float* entry) {
+    EMOGENE_UNROLL
+    for (int f = 0; f < F; ++f) entry[f] = tables[first + f];
+}
 
 // Two numbers a word, the first in the lower bits.
 struct HalfTables {
@@ -40,10 +48,5 @@ EMOGENE_HD void point_at(const void* memory, const float*& tables) {
 EMOGENE_HD void point_at(const void* memory, HalfTables& tables) {
     tables.words = static_cast<const uint32_t*>(memory);
 }
-
-// The avatar's model whose grids lie as the plan says.
-struct FusedModel : WarpModel {
-    TablesOf<kHalfTables>::Type tables;
-};
 
 }  // namespace emogene

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "fused_plan.h"
+#include "halves.h"
 #include "lanes.h"
 #include "plain.h"
 
@@ -21,9 +22,6 @@ struct alignas(16) Words4 {
 struct alignas(8) Words2 {
     uint32_t w[2];
 };
-struct alignas(8) Floats2 {
-    float f[2];
-};
 
 EMOGENE_HD constexpr int rounded(int n, int to) { return (n + to - 1) / to * to; }
 
@@ -33,14 +31,6 @@ __device__ __forceinline__ uint32_t halves(float low, float high) {
     uint32_t pair;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
     return pair;
-}
-
-__device__ __forceinline__ Floats2 floats(uint32_t pair) {
-    Floats2 made;
-    asm("{.reg .f16 a, b;\n mov.b32 {a, b}, %2;\n cvt.f32.f16 %0, a;\n cvt.f32.f16 %1, b;}"
-        : "=f"(made.f[0]), "=f"(made.f[1])
-        : "r"(pair));
-    return made;
 }
 
 // c (16 x 8) += a (16 x 16) b (16 x 8): the operands of mma.m16n8k16, spread over the lanes.

@@ -1,6 +1,8 @@
 // A frame in rounds; see waves.h. Which kernels follow each other, gpu/wavefront.py says.
 //
 // Every kernel goes through its items in steps of the whole grid, so any number of blocks is right.
+#define EMOGENE_WEIGHTS_BY_FOUR true
+
 #include "bake.h"
 #include "pixels.h"
 #include "waves.h"
@@ -136,11 +138,12 @@ extern "C" __global__ void place_samples(WaveMemory m, int turn) {
 
 // Reads the grids where the samples are.
 extern "C" __global__ void encode_samples(PlainModel model, WaveMemory m) {
+    const TableModel tables = with_tables(model);
     const int rows = m.counts->samples;
     for (int row = this_thread(); row < rows; row += all_threads()) {
         const Vec3 p = load(m.positions + 4 * m.slots[row]);
         float* features = m.features + row * kFeatures;
-        read_features(model, p, displaced(model.nodes, p), features);
+        read_features(tables, p, displaced(model.nodes, p), features);
         if (kAmbient > 0) copy_row<kFirstFeatures>(features, m.looks + row * kFirstFeatures);
     }
 }
@@ -149,7 +152,7 @@ extern "C" __global__ void encode_samples(PlainModel model, WaveMemory m) {
 extern "C" __global__ void encode_ambient(PlainModel model, WaveMemory m) {
     const int rows = m.counts->samples;
     for (int row = this_thread(); row < rows; row += all_threads())
-        read_ambient(model, m.seen + row * kAmbient, m.features + row * kFeatures);
+        read_ambient(with_tables(model), m.seen + row * kAmbient, m.features + row * kFeatures);
 }
 
 // What the colours of samples are asked for.
@@ -214,7 +217,7 @@ extern "C" __global__ void look_at_rays(PlainModel model, const PlainFrame* fram
         const int ray = m.chosen[row];
         float channels[kChannels], looks[kLooks];
         for (int c = 0; c < kChannels; ++c) channels[c] = m.channels[c * m.rays + ray];
-        ray_looks(model, origin, direction_of(m, ray), channels, 1.0f - m.transmittances[ray],
+        ray_looks(with_tables(model), origin, direction_of(m, ray), channels, 1.0f - m.transmittances[ray],
                   looks);
         copy_row<kLooks>(looks, m.looks + row * kLooks);
     }
@@ -257,7 +260,7 @@ extern "C" __global__ void look_at_torso(PlainModel model, WaveMemory m) {
     for (int row = this_thread(); row < rows; row += all_threads()) {
         float looks[kTorsoLooks];
         copy_row<kTorsoPlace>(m.features + row * kTorsoPlace, looks + kTorsoFeatures);
-        torso_looks(model, m.seen + row * 2, m.heads + 4 * m.chosen[row], looks);
+        torso_looks(with_tables(model), m.seen + row * 2, m.heads + 4 * m.chosen[row], looks);
         copy_row<kTorsoLooks>(looks, m.looks + row * kTorsoLooks);
     }
 }

@@ -19,7 +19,7 @@ from ..fused import FrameInputs, FusedImage
 from ..threads import ThreadPool
 from .arrays import DeviceArray
 from .cubin_cache import CubinCache
-from .field_memory import Model, upload_model
+from .field_memory import Model, stored_in_halves, upload_model
 from .frame_inputs import frame_type, frame_values
 from .frame_plan import Closable, FramePlan
 from .programs import Program, Shipped, obtain
@@ -47,6 +47,9 @@ class DeviceField(ABC):
         Unavailable: there is no code for this GPU, or it has no room.
     """
 
+    _takes_halves = False
+    """Whether its kernels read tables of halves, where those lose nothing."""
+
     _bake: int
     """The kernel ``bake_nodes``, where `_launches` is as it stands here."""
 
@@ -63,6 +66,7 @@ class DeviceField(ABC):
         if problems := unsupported(field, torso):
             raise BadOption("GPU renderer", expected="a field it takes", found=problems[0])
         self.gpu, self._field, self._torso = gpu, field, torso
+        self._half_tables = self._takes_halves and stored_in_halves(field, torso, weights)
         program = self._program()
         code = obtain(program, gpu.facts.architecture, shipped, cache or CubinCache())
         self._kind, self.origin = program.name, code.origin
@@ -72,7 +76,9 @@ class DeviceField(ABC):
         self._stream = gpu.create_stream()
         self._lock = threading.Lock()
         self._pictures: OrderedDict[tuple[int, bool, bool], FramePlan] = OrderedDict()
-        self._held = upload_model(gpu, self._stream, field, weights, torso)
+        self._held = upload_model(
+            gpu, self._stream, field, weights, torso, half_tables=self._half_tables
+        )
         self._model = Model(*(array.address for array in self._held))
         self._held += self._upload_more(weights)
         self._closed = False

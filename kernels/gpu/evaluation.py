@@ -13,20 +13,17 @@ from ...contract.field import (
     RAY_LEAST_OPACITY,
     FieldSpec,
     GridSpec,
-    MlpSpec,
     TorsoSpec,
 )
+from .network_source import SIGMOID, TANH, activated, network_source
 from .specification import (
     CONSTANTS,
-    Layout,
     all_networks,
-    boolean,
     constants_header,
     grid_type,
     header,
     layout,
     network_function,
-    network_layers,
     real,
 )
 
@@ -35,69 +32,32 @@ EVALUATION = "cuda/evaluation.h"
 
 Lines = list[str]
 
-_SIGMOID, _TANH = "sigmoid({})", "tanhf({})"
 
+def specification(
+    field: FieldSpec, torso: TorsoSpec | None, *, half_tables: bool = False
+) -> dict[str, str]:
+    """What every kernel is specialised on: headers by the names they are included under.
 
-def specification(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, str]:
-    """What every kernel is specialised on: headers by the names they are included under."""
-    return {CONSTANTS: constants_header(field, torso), EVALUATION: evaluation_header(field, torso)}
+    Args:
+        half_tables: the grids' numbers lie in the GPU's memory as halves.
+    """
+    constants = constants_header(field, torso, half_tables=half_tables)
+    return {CONSTANTS: constants, EVALUATION: evaluation_header(field, torso)}
 
 
 def evaluation_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
     """The header: networks in float32, the parts between them for models whose tables lie as they
     like, and whole evaluations."""
     places = layout(field, torso)
-    lines = [line for n in all_networks(field, torso) for line in _network(n, places)]
+    lines = [line for n in all_networks(field, torso) for line in network_source(n, places)]
     lines += [*_displaced(field), *_features(field), *_density(field), *_looks(field)]
     lines += _torso_parts(torso)
-    return header([*lines, *evaluation(field, torso, "PlainModel")])
+    return header([*lines, *evaluation(field, torso, "TableModel")])
 
 
 def evaluation(field: FieldSpec, torso: TorsoSpec | None, model: str) -> Lines:
     """Whole samples, rays and pixels for a model of this C++ type, whose networks stand before."""
     return [*_sample(field, model), *_shade(field, model), *_torso(torso, model)]
-
-
-def _network(network: MlpSpec, places: Layout) -> Lines:
-    """A function that runs its layers."""
-    layers = list(network_layers(network))
-    lines = [
-        f"EMOGENE_HD void {network_function(network)}(const PlainModel& model, "
-        "const PlainFrame& frame, const float* in, float* out) {",
-        f"    float a[{max(network.hidden)}], b[{max(network.hidden)}];",
-        "    (void)b;",
-    ]
-    source = "in"
-    for i, (inputs, outputs) in enumerate(layers):
-        last = i == len(layers) - 1
-        target = "out" if last else "ab"[i % 2]
-        weight = f"model.parameters + {places.parameters[f'{network.name}.{i}.weight']}"
-        bias = "nullptr"
-        if i == 0:
-            bias = f"frame.biases + {places.biases[network.name]}"
-        elif network.bias:
-            bias = f"model.parameters + {places.parameters[f'{network.name}.{i}.bias']}"
-        kind = f"{inputs}, {outputs}, {boolean(not last)}"
-        lines.append(f"    layer<{kind}>({weight}, {bias}, {source}, {target});")
-        source = target
-    return [*lines, "}"]
-
-
-def activations(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, str]:
-    """What each network's outputs go through, by its name: C++ with {} for a number."""
-    made = {field.density.name: "{}", field.colour.name: _SIGMOID}
-    if field.ambient is not None:
-        made[field.ambient.name] = _TANH
-    if torso is not None:
-        made[torso.deform.name] = f"{_TANH} * {real(torso.deform_range)}"
-        made[torso.colour.name] = _SIGMOID
-    return made
-
-
-def activated(network: MlpSpec, outputs: str, activation: str) -> str:
-    """A line that takes a network's outputs through their activation."""
-    each = activation.format(f"{outputs}[i]")
-    return f"    for (int i = 0; i < {network.outputs}; ++i) {outputs}[i] = {each};"
 
 
 def _displaced(field: FieldSpec) -> Lines:
@@ -256,7 +216,7 @@ def _sample(field: FieldSpec, model: str) -> Lines:
     if field.ambient is not None:
         lines += [
             f"    {network_function(field.ambient)}(model, frame, features, raw);",
-            activated(field.ambient, "raw", _TANH),
+            activated(field.ambient, "raw", TANH),
             "    read_ambient(model, raw, features);",
         ]
     lines += [
@@ -274,7 +234,7 @@ def _sample(field: FieldSpec, model: str) -> Lines:
             f"    float looks[{field.colour.inputs}];",
             "    sample_looks(direction, raw + 1, looks);",
             f"    {network_function(field.colour)}(model, frame, looks, values);",
-            activated(field.colour, "values", _SIGMOID),
+            activated(field.colour, "values", SIGMOID),
         ]
     return [*lines, "    return sigma;", "}"]
 
@@ -314,9 +274,9 @@ def _torso(torso: TorsoSpec | None, model: str) -> Lines:
         f"    float in[{torso.colour.inputs}], raw[2];",
         f"    torso_place(frame.size, row, column, in + {torso.grid.width});",
         f"    {network_function(torso.deform)}(model, frame, in + {torso.grid.width}, raw);",
-        activated(torso.deform, "raw", f"{_TANH} * {real(torso.deform_range)}"),
+        activated(torso.deform, "raw", f"{TANH} * {real(torso.deform_range)}"),
         "    torso_looks(model, raw, head, in);",
         f"    {network_function(torso.colour)}(model, frame, in, rgba);",
-        activated(torso.colour, "rgba", _SIGMOID),
+        activated(torso.colour, "rgba", SIGMOID),
         "}",
     ]

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...contract.field import FieldSpec, TorsoSpec
-from ...contract.weights import FALLOFF, OCCUPANCY, REST, TORSO_MASK
+from ...contract.weights import FALLOFF, OCCUPANCY, REST, TORSO_MASK, table_name
 from ..fused_structures import field_structure, torso_structure
 from ..occupancy import Occupancy
 from .arrays import DeviceArray, allocate
 from .protocol import Gpu
-from .specification import Layout, layout
+from .specification import Layout, all_grids, layout
 
 
 class Model(ctypes.Structure):
@@ -33,18 +33,27 @@ def upload_model(
     field: FieldSpec,
     weights: Mapping[str, NDArray[Any]],
     torso: TorsoSpec | None,
+    *,
+    half_tables: bool = False,
 ) -> list[DeviceArray]:
     """The arrays of ``PlainModel`` in the GPU's memory, in its order (`model_arrays`)."""
-    arrays = model_arrays(field, weights, torso)
+    arrays = model_arrays(field, weights, torso, half_tables=half_tables)
     made = [allocate(gpu, a.shape, a.dtype, stream, a) for a in arrays]
     gpu.synchronise(stream)  # the arrays may go
     return made
 
 
 def model_arrays(
-    field: FieldSpec, weights: Mapping[str, NDArray[Any]], torso: TorsoSpec | None
+    field: FieldSpec,
+    weights: Mapping[str, NDArray[Any]],
+    torso: TorsoSpec | None,
+    *,
+    half_tables: bool = False,
 ) -> list[NDArray[Any]]:
     """The arrays of ``PlainModel``, in its order. Tensors are checked as the C++ library does.
+
+    Args:
+        half_tables: the grids' numbers are halves (`stored_in_halves`).
 
     Raises:
         BadOption: a tensor is missing, misshapen or not finite.
@@ -60,7 +69,7 @@ def model_arrays(
     moves = field.displacement is not None
     nodes = (3 * int(np.prod(field.displacement.resolution)),) if field.displacement else (1,)
     arrays: list[NDArray[Any]] = [
-        joined_tables(weights, places),
+        joined_tables(weights, places).astype(np.float16 if half_tables else np.float32),
         _joined(weights, places.parameters, places.parameter_size),
         occupancy.bits,
         occupancy.distance,
@@ -70,6 +79,14 @@ def model_arrays(
         np.zeros(nodes, np.float32),
     ]
     return [np.ascontiguousarray(array) for array in arrays]
+
+
+def stored_in_halves(
+    field: FieldSpec, torso: TorsoSpec | None, weights: Mapping[str, NDArray[Any]]
+) -> bool:
+    """Whether every grid's table is one of halves, so that halves lose nothing."""
+    names = (table_name(grid) for grid in all_grids(field, torso))
+    return all(name in weights and weights[name].dtype == np.float16 for name in names)
 
 
 def joined_tables(weights: Mapping[str, NDArray[Any]], places: Layout) -> NDArray[np.float32]:

@@ -59,8 +59,8 @@ def fused_program(
         BadOption: its shared memory is too small.
     """
     headers = {
-        **specification(field, torso),
-        **fused_specification(field, torso, architecture, half_tables=tables == FLOAT16),
+        **specification(field, torso, half_tables=tables == FLOAT16),
+        **fused_specification(field, torso, architecture),
     }
     return Program(FUSED, read_unit("fused.cu", headers))
 

@@ -181,7 +181,7 @@ def fused_plan(field: FieldSpec, torso: TorsoSpec | None, architecture: str) -> 
 
 
 def fused_specification(
-    field: FieldSpec, torso: TorsoSpec | None, architecture: str, *, half_tables: bool
+    field: FieldSpec, torso: TorsoSpec | None, architecture: str
 ) -> dict[str, str]:
     """The headers that the fused kernels need beside the plain ones', by name."""
     plan, places = fused_plan(field, torso, architecture), layout(field, torso)
@@ -189,7 +189,6 @@ def fused_specification(
         f"constexpr int kTurns = {TURNS};",
         f"constexpr int kThreads = {plan.threads};",
         f"constexpr bool kMoves = {boolean(field.displacement is not None)};",
-        f"constexpr bool kHalfTables = {boolean(half_tables)};",
     ]
     types: list[str] = []
     networks: list[str] = []

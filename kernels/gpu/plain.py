@@ -20,16 +20,21 @@ PLAIN = "plain"
 _TILE = 8
 
 
-def plain_program(field: FieldSpec, torso: TorsoSpec | None) -> Program:
+def plain_program(
+    field: FieldSpec, torso: TorsoSpec | None, *, half_tables: bool = False
+) -> Program:
     """The kernels, specialised on the fields."""
-    return Program(PLAIN, read_unit("plain.cu", specification(field, torso)))
+    headers = specification(field, torso, half_tables=half_tables)
+    return Program(PLAIN, read_unit("plain.cu", headers))
 
 
 class PlainField(DeviceField):
     """The fields of one avatar in a GPU's memory, evaluated by a thread a pixel."""
 
+    _takes_halves = True
+
     def _program(self) -> Program:
-        return plain_program(self._field, self._torso)
+        return plain_program(self._field, self._torso, half_tables=self._half_tables)
 
     def _find_kernels(self) -> None:
         self._bake = self.gpu.function(self._module, "bake_nodes")

@@ -94,7 +94,7 @@ def header(lines: list[str]) -> str:
     return "\n".join([*start, *lines, "}  // namespace emogene", ""])
 
 
-def constants_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
+def constants_header(field: FieldSpec, torso: TorsoSpec | None, *, half_tables: bool) -> str:
     """The header."""
     march, places = field.march, layout(field, torso)
     low, high = _floats(field.bounds_min), _floats(field.bounds_max)
@@ -133,6 +133,7 @@ def constants_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
         '#include "cpp/traversal.h"',
         "namespace emogene {",
         f"constexpr bool kTorso = {boolean(torso is not None)};",
+        f"constexpr bool kHalfTables = {boolean(half_tables)};",
         f"constexpr bool kRayColour = {boolean(field.colour_at == 'ray')};",
         *(f"constexpr int {name} = {value};" for name, value in numbers.items()),
         *(f"constexpr float {name} = {real(value)};" for name, value in floats.items()),

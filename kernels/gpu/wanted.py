@@ -12,12 +12,19 @@ from .wavefront import wavefront_program
 
 
 def wanted_programs(
-    field: FieldSpec, torso: TorsoSpec | None, architecture: str
+    field: FieldSpec, torso: TorsoSpec | None, architecture: str, *, half_tables: bool
 ) -> tuple[Program, ...]:
-    """Every program that a renderer of these fields may launch on this architecture."""
+    """Every program that a renderer of these fields may launch on this architecture.
+
+    Args:
+        half_tables: the avatar's tables are stored as halves.
+    """
     if unsupported(field, torso):
         return ()
-    bounded = (plain_program(field, torso), wavefront_program(field, torso))
+    bounded = (
+        plain_program(field, torso, half_tables=half_tables),
+        wavefront_program(field, torso, half_tables=half_tables),
+    )
     try:
         return (fused_program(field, torso, architecture), *bounded)
     except BadOption:  # its shared memory is too small

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from ...contract.field import FieldSpec, TorsoSpec
 from .cubin_cache import CubinCache
 from .device_field import DeviceField
-from .evaluation import activated, activations, specification
+from .evaluation import specification
 from .frame_plan import Closable, FramePlan
+from .network_source import activated, activations
 from .programs import Program, Shipped
 from .protocol import Gpu
 from .sources import read_unit
@@ -44,9 +45,12 @@ KERNELS = (
 """Beside one for each network."""
 
 
-def wavefront_program(field: FieldSpec, torso: TorsoSpec | None) -> Program:
+def wavefront_program(
+    field: FieldSpec, torso: TorsoSpec | None, *, half_tables: bool = False
+) -> Program:
     """The kernels, specialised on the fields."""
-    headers = {**specification(field, torso), NETWORKS: networks_header(field, torso)}
+    headers = specification(field, torso, half_tables=half_tables)
+    headers[NETWORKS] = networks_header(field, torso)
     return Program(WAVEFRONT, read_unit("wavefront.cu", headers))
 
 
@@ -86,6 +90,8 @@ class WavefrontField(DeviceField):
         Failure: a network of others does not take as many rows.
     """
 
+    _takes_halves = True
+
     def __init__(
         self,
         gpu: Gpu,
@@ -109,7 +115,7 @@ class WavefrontField(DeviceField):
         return f"gpu ({kind}, {self.gpu.facts.architecture})"
 
     def _program(self) -> Program:
-        return wavefront_program(self._field, self._torso)
+        return wavefront_program(self._field, self._torso, half_tables=self._half_tables)
 
     def _find_kernels(self) -> None:
         networks = (f"run_{role}" for role in networks_by_role(self._field, self._torso))

@@ -67,7 +67,7 @@ class FusedField:
         head = np.concatenate([colours, state.opacity[:, None]], axis=1)
         size, made = inputs.camera.size, None
         if background is not None:
-            torso = self._torso_pixels(inputs, head, torso_transmittance)
+            torso = self.torso_pixels(inputs, head, torso_transmittance)
             behind = background.reshape(-1, 3)
             colour = np.ascontiguousarray(head[:, :3])
             made = image.blend(colour, state.opacity, torso, behind).reshape(size, size, 3)
@@ -101,7 +101,7 @@ class FusedField:
         self, inputs: FrameInputs, directions: Float32, samples: Samples, threshold: float
     ) -> CompositeState:
         field = self._field
-        raw = self._network(inputs, field.density, self._features(inputs, samples.positions))
+        raw = self.network(inputs, field.density, self._features(inputs, samples.positions))
         limit = np.float32(DENSITY_EXPONENT_LIMIT)
         sigmas = np.exp(np.clip(raw[:, 0] + np.float32(field.density_shift), -limit, limit))
         values = raw[:, 1:]
@@ -123,7 +123,7 @@ class FusedField:
         for grid in field.grids:
             if grid.read_at == "ambient":
                 assert field.ambient is not None
-                raw = self._network(inputs, field.ambient, parts[0])
+                raw = self.network(inputs, field.ambient, parts[0])
                 at = (np.tanh(raw) + np.float32(1.0)) * np.float32(0.5)
                 parts.append(self._encode(grid, at))
             else:
@@ -174,10 +174,10 @@ class FusedField:
     def _colour(self, inputs: FrameInputs, directions: Float32, features: Float32) -> Float32:
         seen = harmonics.spherical_harmonics(directions, self._field.directions)
         rows = np.concatenate([seen, features], axis=1)
-        return _sigmoid(self._network(inputs, self._field.colour, rows))
+        return _sigmoid(self.network(inputs, self._field.colour, rows))
 
-    def _torso_pixels(self, inputs: FrameInputs, head: Float32, threshold: float) -> Float32:
-        """(size², 4) red, green, blue and alpha."""
+    def torso_pixels(self, inputs: FrameInputs, head: Float32, threshold: float) -> Float32:
+        """Red, green, blue and alpha (size², 4) of the torso under a head (size², 4)."""
         rgba = np.zeros_like(head)
         torso, size = self._torso, inputs.camera.size
         if torso is None:
@@ -186,18 +186,18 @@ class FusedField:
         pixels = pixels[~(np.float32(1.0) - head[pixels, 3] < threshold)]
         at = pixel_positions(size, pixels)
         encoded = frequency.frequency_encode(at, torso.octaves)
-        offset = np.tanh(self._network(inputs, torso.deform, encoded))
+        offset = np.tanh(self.network(inputs, torso.deform, encoded))
         moved = at + offset * np.float32(torso.deform_range)
         features = self._encode(torso.grid, (moved + np.float32(1.0)) * np.float32(0.5))
         rows = np.concatenate([features, encoded, head[pixels]], axis=1)
-        rgba[pixels] = _sigmoid(self._network(inputs, torso.colour, rows))
+        rgba[pixels] = _sigmoid(self.network(inputs, torso.colour, rows))
         return rgba
 
     def _encode(self, grid: GridSpec, at: Float32) -> Float32:
         return grids.encode(grid, self._weights[table_name(grid)], at)
 
-    def _network(self, inputs: FrameInputs, network: MlpSpec, rows: Float32) -> Float32:
-        """The last layer's sums, (N, outputs)."""
+    def network(self, inputs: FrameInputs, network: MlpSpec, rows: Float32) -> Float32:
+        """A network's outputs (N, outputs) for inputs (N, inputs)."""
         bias = inputs.biases[bias_name(network.name)].reshape(-1)
         last = len(network.widths) - 2
         for i in range(last + 1):

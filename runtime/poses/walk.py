@@ -1,4 +1,8 @@
-"""Walking the two tracks, and gliding from one to the other."""
+"""Walking the two tracks, and gliding from one to the other.
+
+The paper's idle track repeats the pose where the head rests, so on it the head stops and starts
+within a frame. Here it slows down and gathers way: the place on the track is averaged over frames.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,15 @@ from .rotation import Float64, rotation_matrix, rotation_vector
 
 _PEAK_OF_SMOOTHSTEP = 1.5
 """Steepest slope of 3x² - 2x³ over that of a straight line."""
+
+_EASED = 10
+"""Frames before and after the one at hand that its place on the idle track is averaged over."""
+
+_WEIGHTS = np.hanning(2 * _EASED + 3)[1:-1]
+_WEIGHTS /= _WEIGHTS.sum()
+
+_WHOLE = 9
+"""Decimals of such a place: what rounding leaves of a steady walk is no part of a pose."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +72,8 @@ class PoseWalk:
     """The head's pose, frame after frame.
 
     Speech walks the filmed track by absolute frame index, mirrored at its ends; silence walks the
-    idle track the same way. At a change the head keeps its pose and the offset from the new track
-    fades out, no faster than ``speed``.
+    idle track the same way, with eased stops. At a change the head keeps its pose and the offset
+    from the new track fades out, no faster than ``speed``.
 
     Args:
         poses: (N, 3, 4) float32 as filmed.
@@ -93,10 +106,28 @@ class PoseWalk:
         return Pose(pose.astype(np.float32), silent)
 
     def _on_track(self, frame: int, silent: bool) -> Float64:
-        if silent:
-            place = int(self._idle.source[mirrored(frame, len(self._idle.source))])
-        else:
-            place = mirrored(frame, len(self._poses))
+        if not silent:
+            return self._filmed(mirrored(frame, len(self._poses)))
+        near = range(frame - _EASED, frame + _EASED + 1)
+        place = round(float(_WEIGHTS @ [self._idle_place(each) for each in near]), _WHOLE)
+        first, part = int(place), place - int(place)
+        pose = self._filmed(first)
+        if part == 0.0:
+            return pose
+        after = self._filmed(first + 1)
+        turn = rotation_vector(after[:, :3] @ pose[:, :3].T)
+        pose[:, :3] = rotation_matrix(part * turn) @ pose[:, :3]
+        pose[:, 3] += part * (after[:, 3] - pose[:, 3])
+        return pose
+
+    def _idle_place(self, frame: int) -> int:
+        """Where in the film the idle track is at ``frame``. Before the first it comes from where it
+        is going, the other way round: so that it begins where it should."""
+        source = self._idle.source
+        place = int(source[mirrored(abs(frame), len(source))])
+        return place if frame >= 0 else 2 * int(source[0]) - place
+
+    def _filmed(self, place: int) -> Float64:
         pose: Float64 = self._poses[place].astype(np.float64)
         return pose
 

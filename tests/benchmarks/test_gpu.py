@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.gpu import floors, peaks, report, run, scenes
+from benchmarks.gpu import asks, floors, peaks, report, run, scenes
 from benchmarks.gpu.__main__ import NO_GPU, main
 from benchmarks.roofline import FrameCounts
 
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.plain import PlainField, plain_program
-from tests.kernels.gpu.host_kernels import host_kernels
+from emogene.kernels.gpu.specification import all_grids, all_networks
+from tests.kernels.gpu.host_kernels import WARPS, host_kernels
 from tests.runtime.fake_cuda import Machine
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +84,9 @@ def machine(
     # The tensor cores' kernels take long on the host; they have tests of their own.
     monkeypatch.setattr(run, "RENDERERS", {"plain": PlainField})
     monkeypatch.setattr(run, "sanitizer", lambda: None)
+    # Of the cubin only names and parameters are read.
+    hasty = (*nvrtc.STANDARD_OPTIONS, "--Ofast-compile=max")
+    monkeypatch.setattr(nvrtc, "STANDARD_OPTIONS", hasty)
     for name in ("copy_bytes", "half_products", "multiply_adds", "random_loads"):
         made.kernels[name] = lambda *launch: None
     real = run.make_scene
@@ -92,6 +97,11 @@ def machine(
         unit = plain_program(scene.field, scene.torso.spec).unit
         folder = tmp_path_factory.getbasetemp()
         made.kernels.update(host_kernels(unit, ("bake_nodes", "paint_pixels"), folder))
+        asked = asks.ask_unit(scene.field, scene.torso.spec, made.architecture)
+        names = re.findall(r"__global__ void (\w+)", asked.text)
+        meeting = tuple(name for name in names if name.startswith("ask_tensor_"))
+        alone = tuple(name for name in names if name not in meeting)
+        made.kernels.update(host_kernels(asked, meeting, folder, WARPS, alone))
         return scene
 
     monkeypatch.setattr(run, "make_scene", make_scene)
@@ -106,7 +116,17 @@ def test_a_dry_run(
         run, "measure_peaks", lambda gpu: peaks.measure_peaks(gpu, copied=1 << 21, loops=16)
     )
     result = run.measure(run.Options((12,), 100.0, seed=1), device="cpu")
-    assert [c["passed"] for c in result["checks"]] == [True, True], result["checks"]
+    assert all(c["passed"] for c in result["checks"]), result["checks"]
+    told = [c["name"] for c in result["checks"]]
+    for name in scenes.SCENES:
+        scene = scenes.make_scene(name, 1)
+        for network in all_networks(scene.field, scene.torso.spec):
+            assert f"network {network.name}, {name}" in told
+            assert f"tensor cores {network.name}, {name}" in told
+        for grid in all_grids(scene.field, scene.torso.spec):
+            assert f"grid {grid.name}, {name}" in told and f"halves {grid.name}, {name}" in told
+        for renderer in run.RENDERERS:
+            assert f"{renderer}, {name}" in told
     assert [(f["scene"], f["renderer"]) for f in result["frames"]] == [
         (scene, renderer)
         for scene in scenes.SCENES
@@ -120,6 +140,7 @@ def test_a_dry_run(
             assert frame["streams"] == int(40 / frame["ms"]) and frame["floor_ms"] > 0
     assert json.loads(json.dumps(result)) == result
     out = capsys.readouterr().out
+    assert "| operations ms | reached | bytes ms | reached |" in out
     assert "compute-sanitizer is not here" in out and "| realtime | 12² | plain |" in out
     page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
     head, rest = page.split(report.BEGIN)
@@ -135,12 +156,41 @@ def test_a_wrong_kernel_is_noticed(
 
     def spoiled(name: str, seed: int) -> Any:
         scene = real(name, seed)
-        machine.kernels["paint_pixels"] = lambda *launch: None
+        for kernel in ("paint_pixels", "ask_march", "ask_grid_torso", "ask_blend"):
+            machine.kernels[kernel] = lambda *launch: None  # poison stays
         return scene
 
     monkeypatch.setattr(run, "make_scene", spoiled)
     assert main(["--checks-only", "--seed", "1"]) == 1
-    assert capsys.readouterr().out.count("✗") == 2
+    out = capsys.readouterr().out
+    wrong = ("plain", "numbers of samples", "distances", "grid torso", "bytes")
+    assert out.count("✗") == 2 * len(wrong)
+    for name in wrong:
+        assert f"| {name}, realtime | ✗ |" in out and f"| {name}, authors | ✗ |" in out
+
+
+def test_nvidias_checkers_are_run_and_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "compute-sanitizer"
+    tool.write_text(
+        """#!/bin/sh
+case "$*" in
+"--tool memcheck --error-exitcode 9 "*"-m benchmarks.gpu --checks-only --seed 5 --check-size 16")
+    echo "========= ERROR SUMMARY: 0 errors" ;;
+*) echo "========= RACECHECK SUMMARY: 2 hazards displayed"; exit 9 ;;
+esac
+"""
+    )
+    tool.chmod(0o755)
+    monkeypatch.setattr(run, "sanitizer", lambda: str(tool))
+    memory, races = run._sanitized(5)
+    assert memory == {
+        "name": "compute-sanitizer memcheck",
+        "passed": True,
+        "found": "ERROR SUMMARY: 0 errors",
+    }
+    assert not races["passed"] and "2 hazards" in races["found"]
 
 
 def test_floors() -> None:

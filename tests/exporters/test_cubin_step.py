@@ -33,7 +33,7 @@ GPUS = ("sm_86", "sm_90")
 
 @pytest.fixture
 def one_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cubin_step, "wanted_programs", lambda *field: (PROGRAM,))
+    monkeypatch.setattr(cubin_step, "wanted_programs", lambda *field, half_tables: (PROGRAM,))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_inspect_shows_what_they_take(
 
 def test_spills_fail(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     tight = dataclasses.replace(PROGRAM, spills=16)
-    monkeypatch.setattr(cubin_step, "wanted_programs", lambda *field: (tight,))
+    monkeypatch.setattr(cubin_step, "wanted_programs", lambda *field, half_tables: (tight,))
     with pytest.raises(Failure, match="kernel spill for sm_86: expected at most 16 bytes of sp"):
         compiled(folder)
 

@@ -36,7 +36,7 @@ def test_a_full_build_from_the_cache(
     assert call(*words) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert err == "" and len(lines) == 9 + 2 + 9 + 4 + 2 + 4
+    assert err == "" and len(lines) == 9 + 2 + 9 + 6 + 2 + 4
     for said in ("9 exported stages found", "2 precisions found", "9 engines found"):
         assert f"cache: {said}" in lines
     assert any(line.startswith("[✓] density          fp16  rel L2 ") for line in lines)
@@ -44,7 +44,7 @@ def test_a_full_build_from_the_cache(
     assert any("tensorrt-rtx sm_86,120" in line for line in lines)
     cubins = {
         f"cubins/{program}.{gpu}.cubin"
-        for program in ("fused", "plain")
+        for program in ("fused", "plain", "wavefront")
         for gpu in ("sm_86", "sm_120")
     }
     assert fingerprint(tmp_path / "e").keys() == fingerprint(built.folder).keys() | cubins

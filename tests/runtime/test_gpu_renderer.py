@@ -16,8 +16,9 @@ from emogene.contract.engine_directory import read_manifest
 from emogene.contract.errors import Failure, Unavailable
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.plain import PlainField, plain_program
+from emogene.runtime.commands import RendererOption
 from emogene.runtime.render import gpu
-from emogene.runtime.render.choice import choose_renderer
+from emogene.runtime.render.choice import GPU_KINDS, RENDERERS, choose_renderer
 from emogene.runtime.render.gpu import GpuRenderer
 from emogene.runtime.render.gpu_path import GpuPath
 from tests.kernels.gpu.host_kernels import host_kernels
@@ -157,6 +158,12 @@ def test_choosing(directory: Path) -> None:
     assert choose(on_cpu=False, gpu=BROKEN) == ("wavefront", BROKEN.found)
     assert choose("wavefront", gpu=WORKS) == ("wavefront", "")
     assert choose(gpu=WORKS, recast={"density"}) == ("wavefront", "")
+    for name, kernels in GPU_KINDS.items():
+        chosen = choose_renderer(name, manifest, weights, on_cpu=True, gpu=WORKS)
+        assert (chosen.used, chosen.kernels) == ("gpu", kernels)
+        with pytest.raises(Unavailable, match="gpu renderer: expected a GPU to use"):
+            choose(name, gpu=ABSENT)
+    assert {option.value for option in RendererOption} == set(RENDERERS)
     for path in (BROKEN, ABSENT):
         with pytest.raises(Unavailable, match=f"gpu renderer: .*{path.found} — {path.remedy}"):
             choose("gpu", gpu=path)

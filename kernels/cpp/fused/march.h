@@ -52,31 +52,38 @@ EMOGENE_HD typename S::F magnitude(typename S::F v) {
     return S::larger(v, -v);
 }
 
-// The next sample of every wanted lane, as `next_sample`; k is moved past it. Lanes that have none
-// left are added to `ended`. With `Once` only one index is looked at, and lanes whose sample lies
-// elsewhere come back without one.
-template <class S, bool Once = false>
-inline Found<S> next_samples(const HeadModel& head, Vec3 o, Packet<S>& ray, typename S::M wanted,
-                             typename S::M* ended) {
+// A search for the next sample of every wanted lane, as `next_sample`.
+template <class S>
+struct Search {
     using F = typename S::F;
     using I = typename S::I;
     using M = typename S::M;
-    static_assert(kBlock == 4, "cells are found by shifting");
-    const OccupancyGrid& g = head.occupancy;
-    Found<S> found = {S::set(0.0f), S::set(0.0f), S::set(0.0f), S::set(0.0f), S::none()};
-    M need = wanted;
-    // Steps a cell, with a margin that is far wider than what rounding moves a sample.
-    const F cells = S::larger(S::larger(magnitude<S>(ray.dx * g.cells_per_unit.x),
-                                        magnitude<S>(ray.dy * g.cells_per_unit.y)),
-                              magnitude<S>(ray.dz * g.cells_per_unit.z));
-    // Bounded for lanes without a ray, whose direction may be anything.
-    const F steps_per_cell = 0.998f / S::larger(cells * head.step, S::set(1e-3f));
-    while (S::bits(need) != 0) {
+
+    Packet<S> ray;   // k is moved past the sample that is found
+    M need, ended;   // lanes that still look, and those that have no sample left
+    Found<S> found;
+    F steps_per_cell;
+
+    EMOGENE_HD static Search of(const HeadModel& head, const Packet<S>& ray, M wanted, M ended) {
+        const OccupancyGrid& g = head.occupancy;
+        // Cells a step, with a margin that is far wider than what rounding moves a sample.
+        const F cells = S::larger(S::larger(magnitude<S>(ray.dx * g.cells_per_unit.x),
+                                            magnitude<S>(ray.dy * g.cells_per_unit.y)),
+                                  magnitude<S>(ray.dz * g.cells_per_unit.z));
+        const F zero = S::set(0.0f);
+        // Bounded for lanes without a ray, whose direction may be anything.
+        return {ray, wanted, ended, {zero, zero, zero, zero, S::none()},
+                0.998f / S::larger(cells * head.step, S::set(1e-3f))};
+    }
+
+    // Looks at one index of every lane in need.
+    EMOGENE_HD void look(const HeadModel& head, Vec3 o) {
+        static_assert(kBlock == 4, "cells are found by shifting");
+        const OccupancyGrid& g = head.occupancy;
         const F t = ray.near + (S::to_float(ray.k) + head.phase) * head.step;
         const M inside = M(S::less(t, ray.far) & S::less(ray.k, S::set(kLastLattice)));
-        *ended = M(*ended | (need & ~inside));
+        ended = M(ended | (need & ~inside));
         need = M(need & inside);
-        if (S::bits(need) == 0) break;
         const F x = o.x + t * ray.dx, y = o.y + t * ray.dy, z = o.z + t * ray.dz;
         const I cx = Axis<S>::of(x, g.low.x, g.cells_per_unit.x, g.resolution).cell;
         const I cy = Axis<S>::of(y, g.low.y, g.cells_per_unit.y, g.resolution).cell;
@@ -95,9 +102,25 @@ inline Found<S> next_samples(const HeadModel& head, Vec3 o, Packet<S>& ray, type
         const I leap = S::truncate(empty * steps_per_cell);
         ray.k = S::select(need, ray.k + 1 + leap, ray.k);
         need = M(need & ~hit);
-        if (Once) break;
     }
-    return found;
+
+    // Whether the next index of every lane is its sample is not waited for: those whose sample lies
+    // elsewhere come back without one.
+    EMOGENE_HD void look_once(const HeadModel& head, Vec3 o) {
+        if (S::bits(need) != 0) look(head, o);
+    }
+};
+
+// Goes on until every lane of both has found its sample or has none. A look waits for the one before;
+// with two packets there is something to do meanwhile.
+template <class S>
+inline void search_both(const HeadModel& head, Vec3 o, Search<S>& a, Search<S>& b) {
+    while (S::bits(a.need) != 0 && S::bits(b.need) != 0) {
+        a.look(head, o);
+        b.look(head, o);
+    }
+    while (S::bits(a.need) != 0) a.look(head, o);
+    while (S::bits(b.need) != 0) b.look(head, o);
 }
 
 }  // namespace

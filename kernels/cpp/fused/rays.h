@@ -103,16 +103,23 @@ template <class S>
 int march_round(const HeadModel& head, Vec3 origin, HeadScratch<S>& s, int count, int steps) {
     using I = typename S::I;
     using M = typename S::M;
+    constexpr int W = S::kWidth;
     int n = 0;
-    for (int i = 0; i < count; i += S::kWidth) {
-        Packet<S> ray = packet_at<S>(s.live, i);
+    const auto start = [&](int i) {
+        const M there = i < count ? S::first(count - i) : S::none();
+        return Search<S>::of(head, packet_at<S>(s.live, i), there, M(~there));
+    };
+    // The first samples are found; those that follow them are taken.
+    const auto take = [&](int i, Search<S>& search) {
         I taken = S::load(s.live.taken + i);
-        M going = S::first(count - i);
-        M ended = M(~going);
         for (int step = 0; step < steps; ++step) {
-            const int entry = i / S::kWidth * kStepsMost + step;
-            const Found<S> f = step == 0 ? next_samples<S>(head, origin, ray, going, &ended)
-                                         : next_samples<S, true>(head, origin, ray, going, &ended);
+            if (step != 0) {
+                search.need = M(search.found.lanes & ~search.ended);
+                search.found.lanes = S::none();
+                search.look_once(head, origin);
+            }
+            const Found<S>& f = search.found;
+            const int entry = i / W * kStepsMost + step;
             s.found[entry] = f.lanes;
             s.first[entry] = n;
             S::compress(s.samples.x + n, f.lanes, f.x);
@@ -120,12 +127,17 @@ int march_round(const HeadModel& head, Vec3 origin, HeadScratch<S>& s, int count
             S::compress(s.samples.z + n, f.lanes, f.z);
             S::compress(s.samples.t + n, f.lanes, f.t);
             taken = S::select(f.lanes, taken + 1, taken);
-            ended = M(ended | ~S::less(taken, S::set(head.max_samples)));
+            search.ended = M(search.ended | ~S::less(taken, S::set(head.max_samples)));
             n += __builtin_popcount(S::bits(f.lanes));
-            going = M(f.lanes & ~ended);
         }
         S::store(s.live.taken + i, taken);
-        S::store(s.live.k + i, S::select(ended, S::set(kRayDone), ray.k));
+        S::store(s.live.k + i, S::select(search.ended, S::set(kRayDone), search.ray.k));
+    };
+    for (int i = 0; i < count; i += 2 * W) {
+        Search<S> a = start(i), b = start(i + W);
+        search_both<S>(head, origin, a, b);
+        take(i, a);
+        if (i + W < count) take(i + W, b);
     }
     return n;
 }

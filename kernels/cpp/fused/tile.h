@@ -116,17 +116,18 @@ void list_samples(const Model& model, const Frame& frame, int32_t tile, float* m
     const int left = tile % frame.tiles * kTile, top = tile / frame.tiles * kTile;
     const int rays = start_rays<S>(model, frame, tile, s.head.live);
     for (int i = 0; i < rays; i += S::kWidth) {
-        Packet<S> ray = packet_at<S>(s.head.live, i);
         const M there = S::first(rays - i);
-        M ended = M(~there);
+        Search<S> search =
+            Search<S>::of(model.head, packet_at<S>(s.head.live, i), there, M(~there));
         int32_t pixel[S::kWidth];
         S::store(pixel, I(S::load(s.head.live.pixel + i)));
-        for (int step = 0; step < most && S::bits(M(there & ~ended)) != 0; ++step) {
-            const Found<S> f =
-                next_samples<S>(model.head, frame.origin, ray, M(there & ~ended), &ended);
+        for (int step = 0; step < most && S::bits(M(there & ~search.ended)) != 0; ++step) {
+            search.need = M(there & ~search.ended);
+            search.found.lanes = S::none();
+            while (S::bits(search.need) != 0) search.look(model.head, frame.origin);
             float t[S::kWidth];
-            S::store(t, f.t);
-            const uint32_t found = S::bits(f.lanes);
+            S::store(t, search.found.t);
+            const uint32_t found = S::bits(search.found.lanes);
             for (int lane = 0; lane < S::kWidth; ++lane) {
                 if (!(found >> lane & 1)) continue;
                 const int64_t at = int64_t(top + pixel[lane] / kTile) * frame.size + left +

@@ -75,10 +75,10 @@ def host_kernels(
 
 
 def wavefront_kernels(
-    field: FieldSpec, torso: TorsoSpec | None, folder: Path
+    field: FieldSpec, torso: TorsoSpec | None, folder: Path, *, half_tables: bool = False
 ) -> Mapping[str, Kernel]:
     """The kernels of a frame in rounds; only those whose threads meet pay for a model of warps."""
     networks = tuple(f"run_{role}" for role in networks_by_role(field, torso))
     alone = tuple(name for name in KERNELS if name not in MEETING)
-    unit = wavefront_program(field, torso).unit
+    unit = wavefront_program(field, torso, half_tables=half_tables).unit
     return host_kernels(unit, MEETING, folder, WARPS, (*alone, *networks))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from emogene.contract.errors import BadOption, Failure, MissingExtra, SessionMisuse, Unavailable
-from emogene.kernels.gpu import nvrtc
+from emogene.kernels.gpu import cuda_python, nvrtc
 from emogene.kernels.gpu.opening import open_gpu
 from emogene.kernels.gpu.protocol import Gpu
 
@@ -54,6 +56,35 @@ def test_names_and_parameters_are_those_of_the_real_module(machine: Machine) -> 
     for kind, members in fake_driver._ENUMERATIONS.items():
         for name, value in members.items():
             assert int(getattr(getattr(real, kind), name)) == value, name
+
+
+def test_what_is_called_exists_and_takes_as_much() -> None:
+    """The driver's functions and names in our source, in the module that is installed."""
+    real: Any = pytest.importorskip("cuda.bindings.driver", reason="cuda-python is not installed")
+    source = Path(cuda_python.__file__).read_text("utf-8")
+    code = re.sub(r"#.*", "", source)
+    called = set(re.findall(r"\bcu[A-Z]\w+", code))
+    assert len(called) > 30 and not [name for name in called if not hasattr(real, name)]
+    for kind, member in re.findall(r"\.(CU\w+)\.(CU_\w+)", code):
+        assert hasattr(getattr(real, kind), member), member
+    key = "CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES"  # asked by a variable
+    assert key in code and hasattr(real.CUfunction_attribute, key)
+    asked = re.findall(r"\bask\([\"'](\w+)[\"']\)", code)
+    assert len(asked) >= 4
+    for name in asked:
+        assert hasattr(real.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{name}"), name
+    checked = 0
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        if node.func.attr not in ("_call", "_inside") or not isinstance(node.args[0], ast.Constant):
+            continue
+        name = str(node.args[0].value)
+        # What is starred is a grid's or a block's three lengths.
+        given = sum(3 if isinstance(a, ast.Starred) else 1 for a in node.args[1:])
+        assert given == len(inspect.signature(getattr(real, name)).parameters), name
+        checked += 1
+    assert checked > 30
 
 
 def test_what_it_is(gpu: Gpu) -> None:

@@ -14,6 +14,7 @@ import pytest
 from emogene.kernels.gpu import nvrtc, wavefront_launches
 from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.device_field import DeviceField
+from emogene.kernels.gpu.field_memory import stored_in_halves
 from emogene.kernels.gpu.opening import open_gpu
 from emogene.kernels.gpu.plain import PlainField, plain_program
 from emogene.kernels.gpu.wavefront import WavefrontField
@@ -46,11 +47,13 @@ def opened(compiled: Path, machine: Machine) -> Iterator[Opened]:
     def open_scene(
         scene: Scene, kind: type[DeviceField] = WavefrontField, **options: Any
     ) -> DeviceField:
+        fields = (scene.field, scene.torso)
+        halves = stored_in_halves(*fields, scene.weights)
         if kind is PlainField:
-            unit = plain_program(scene.field, scene.torso).unit
+            unit = plain_program(*fields, half_tables=halves).unit
             machine.kernels.update(host_kernels(unit, ("bake_nodes", "paint_pixels"), compiled))
         else:
-            machine.kernels.update(wavefront_kernels(scene.field, scene.torso, compiled))
+            machine.kernels.update(wavefront_kernels(*fields, compiled, half_tables=halves))
         cache = CubinCache(compiled / "cubins")
         made.append(kind(gpu, scene.field, scene.weights, scene.torso, cache=cache, **options))
         return made[-1]
@@ -161,6 +164,22 @@ def test_the_head_alone_and_no_torso(opened: Opened) -> None:
     right = reference.render(scene.inputs, scene.background).image
     assert found is not None and right is not None
     assert np.abs(found.astype(int) - right).max() <= 1
+
+
+def test_tables_stored_in_halves_are_read_as_such(opened: Opened) -> None:
+    small = dataclasses.replace(fused_scenes.CAMERA, size=24, focal=57.6, cx=11.5, cy=12.5)
+    scene = fused_scenes.scene("odd", camera=small)
+    halves = {n: w.astype(np.float16) for n, w in scene.weights.items() if n.endswith(".table")}
+    rounded = {n: w.astype(np.float32) for n, w in halves.items()}
+    exact = opened(dataclasses.replace(scene, weights=scene.weights | rounded), PlainField)
+    wanted = exact.render(scene.inputs, scene.background, keep_head=True)
+    assert wanted.head is not None and wanted.rays > 100
+    stored = dataclasses.replace(scene, weights=scene.weights | halves)
+    for kind in (PlainField, WavefrontField):
+        field = opened(stored, kind)
+        assert 2 * field._held[0].nbytes == exact._held[0].nbytes
+        found = field.render(scene.inputs, scene.background, keep_head=True)
+        assert found.head is not None and found.head.tobytes() == wanted.head.tobytes()
 
 
 def test_nothing_is_allocated_while_a_frame_is_recorded(opened: Opened, machine: Machine) -> None:

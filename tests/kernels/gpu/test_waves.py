@@ -13,7 +13,7 @@ from emogene.contract.camera import Intrinsics
 from emogene.kernels.compositing import CompositeState
 from emogene.kernels.fused_structures import network_tensors
 from emogene.kernels.gpu import nvrtc
-from emogene.kernels.gpu.specification import networks_by_role
+from emogene.kernels.gpu.specification import layout, networks_by_role
 from emogene.kernels.gpu.wavefront_memory import ray_numbers
 from emogene.kernels.image import masked_pixels, pixel_positions
 from emogene.kernels.occupancy import Occupancy
@@ -302,7 +302,7 @@ def test_networks(made: Made, kind: str, role: str) -> None:
         waves.network(role, "chosen" if role.startswith("torso") else "samples", "features", "raw")
         found = waves.arrays["raw"][: count * network.outputs].reshape(count, network.outputs)
         fine = np.isfinite(rows).all(axis=1)
-        wanted = plain._network(scene.inputs, network, rows)
+        wanted = plain.network(scene.inputs, network, rows)
         if role in ("colour", "torso_colour"):
             wanted = reference._sigmoid(wanted)
         elif role != "density":
@@ -484,3 +484,10 @@ def test_torso_and_bytes(made: Made, first: int, count: int) -> None:
     assert (waves.image.reshape(-1, 3)[rest] == 0xFF).all() and len(rest) == (
         0 if count == RAYS else SIZE * SIZE - inside.sum()
     )
+
+
+@pytest.mark.parametrize("kind", tuple(fused_scenes.fields()))
+def test_weights_lie_where_four_are_loaded_at_once(made: Made, kind: str) -> None:
+    waves = made(kind)
+    places = layout(waves.scene.field, waves.scene.torso).parameters
+    assert places and all(4 * at % 16 == 0 for at in places.values())

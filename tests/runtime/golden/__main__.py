@@ -1,4 +1,4 @@
-"""``python -m tests.runtime.golden`` keeps the frames anew, after the avatar was retrained."""
+"""``python -m tests.runtime.golden`` keeps the frames anew, where the avatar has changed."""
 
 from emogene.runtime.png import encode_png
 
