@@ -12,6 +12,8 @@ from . import tiny_avatar
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker takes a core: networks that spread over all of them would only take turns.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # xdist's own; commands would fit their tables to a terminal that is not there.
+    os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +118,29 @@ def test_a_failing_chain_stops_the_other(tmp_path: Path, work: Path) -> None:
         make(tmp_path, config, lambda *_: None, processes=2)
     assert not (tmp_path / "hubert" / "report.json").exists()
     assert not multiprocessing.active_children()
+
+
+def test_a_chain_that_misses_its_signal_stops_at_the_next_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps: list[int] = []
+
+    def stages(workshop: object, names: object, report: Callable[[str, float, str], None]) -> None:
+        with suppress(SystemExit):  # as where Python drops exceptions
+            os.kill(os.getpid(), signal.SIGTERM)
+        for step in range(10):
+            report("hubert", step / 10, "")
+            steps.append(step)
+
+    monkeypatch.setattr(chains, "_run_stages", stages)
+    monkeypatch.setattr(chains, "Workshop", lambda *_: None)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit):
+            chains._chain("speech", (), ("hubert",), multiprocessing.Queue())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert steps == []
 
 
 def test_assembling_too_early_is_refused(tmp_path: Path, work: Path) -> None:

@@ -21,6 +21,7 @@ from ..progress import Report
 from .recipe import CHAINS, DemoConfig, Workshop
 
 _POLL_S = 0.5
+_PATIENCE_S = 30.0  # a step and a checkpoint take less
 _REPORT_EVERY = 0.002  # of a stage's budget: a queue is slower than a training step
 
 
@@ -135,6 +136,8 @@ def _stopped_at_the_end(running: Mapping[str, BaseProcess]) -> Iterator[None]:
         for process in started:
             process.terminate()
         for process in started:
+            process.join(_PATIENCE_S)
+            process.kill()  # does nothing to one that has ended
             process.join()
 
 
@@ -154,10 +157,21 @@ def _chain(
     chain: str, made: tuple[Path, DemoConfig, str], stages: Sequence[str], messages: Any
 ) -> None:
     """A chain's process."""
-    signal.signal(signal.SIGTERM, _stop)
+    asked_to_stop = threading.Event()
+
+    def stop(*_: object) -> None:
+        """Leave by way of every `finally`, so that the time spent is noted."""
+        asked_to_stop.set()
+        raise SystemExit(1)
+
+    signal.signal(signal.SIGTERM, stop)
     said = dict.fromkeys(stages, -1.0)
 
     def report(stage: str, fraction: float, text: str) -> None:
+        if asked_to_stop.is_set():
+            raise SystemExit(
+                1
+            )  # the first was lost where Python drops exceptions, as in a callback
         if fraction >= 1.0 or fraction - said[stage] >= _REPORT_EVERY:
             parent = multiprocessing.parent_process()
             if parent is not None and not parent.is_alive():
@@ -173,11 +187,6 @@ def _chain(
         raise
     except BaseException as error:
         messages.put(_Message(chain, error=_portable(error)))
-
-
-def _stop(*_: object) -> None:
-    """Leave by way of every `finally`, so that the time spent is noted."""
-    raise SystemExit(1)
 
 
 def _portable(error: BaseException) -> BaseException:
