@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from emogene.contract import stages
+from emogene.contract.closing import Closing
 from emogene.contract.data import Frame
 from emogene.contract.units import SAMPLE_RATE
 from emogene.runtime.audio.pitch import pitch_bins
@@ -37,7 +37,7 @@ TAKEN_APART = 12.0
 """Seconds of speech of which every stage's time is taken."""
 
 
-class WatchedRunner:
+class WatchedRunner(Closing):
     """A runner whose processor time is added up.
 
     Attributes:
@@ -56,17 +56,6 @@ class WatchedRunner:
     def close(self) -> None:
         """Close what really runs."""
         self._runner.close()
-
-    def __enter__(self) -> WatchedRunner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import threading
 import weakref
 from collections import deque
 from queue import Queue
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 
+from ..contract.closing import Keeping
 from ..contract.data import Float32, Frame
 from ..contract.units import SAMPLES_PER_FRAME
 from .output_checks import check_frame, check_open
@@ -33,7 +33,7 @@ class FileSink(Protocol):
         """Leave nothing."""
 
 
-class BackgroundSink:
+class BackgroundSink(Keeping):
     """Hands frames to ``inner`` in a thread of its own; `write` waits only while `WAITING` wait.
 
     Frames are copied into arrays that are used again and again, so memory is bounded and the caller
@@ -92,20 +92,6 @@ class BackgroundSink:
         """Close without leaving anything."""
         self._ending()
         self._inner.discard()
-
-    def __enter__(self) -> BackgroundSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
 
 
 class _Line:

@@ -8,11 +8,11 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
 from numpy.typing import NDArray
 
+from ...contract.closing import Closing
 from ...contract.errors import Failure, MissingExtra, SessionMisuse, Unavailable
 from .nvrtc import EXTRA
 from .protocol import Argument, GpuFacts, Triple
@@ -34,7 +34,7 @@ def load_bindings() -> Any:
         raise MissingExtra("cuda.bindings", EXTRA, "working on a GPU") from None
 
 
-class CudaPythonGpu:
+class CudaPythonGpu(Closing):
     """A GPU's primary context; see `protocol.Gpu`.
 
     Args:
@@ -202,17 +202,6 @@ class CudaPythonGpu:
         """Let go of the context; twice is fine."""
         self._context = None
         self._release()
-
-    def __enter__(self) -> CudaPythonGpu:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _facts(self) -> GpuFacts:
         def ask(name: str) -> int:

@@ -12,11 +12,11 @@ import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
 from numpy.typing import NDArray
 
+from ...contract.closing import Closing
 from ...contract.errors import BadOption, Failure, MissingExtra, SessionMisuse, Unavailable
 from .protocol import Argument, GpuFacts, Triple
 
@@ -24,7 +24,7 @@ EXTRA = "pycuda"
 _NON_BLOCKING = 1
 
 
-class PyCudaGpu:
+class PyCudaGpu(Closing):
     """A GPU's primary context; see `protocol.Gpu`. Handles are numbers of its own.
 
     Args:
@@ -230,17 +230,6 @@ class PyCudaGpu:
         if context is not None:
             self._held.clear()
             context.detach()
-
-    def __enter__(self) -> PyCudaGpu:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _facts(self) -> GpuFacts:
         ask, names = self._device.get_attribute, self._cuda.device_attribute

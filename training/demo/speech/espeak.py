@@ -14,12 +14,12 @@ import multiprocessing
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ....contract.closing import Closing
 from ....contract.errors import BadOption, Failure, MissingExtra
 from .phones import PhoneSegment, from_espeak, segments_from_onsets
 
@@ -145,7 +145,7 @@ class Espeak:
         return Synthesis(samples, Espeak._rate, segments)
 
 
-class EspeakWorker:
+class EspeakWorker(Closing):
     """`Espeak` in a process of its own; the same `synthesize`. Close it, or use `with`."""
 
     def __init__(self) -> None:
@@ -174,17 +174,6 @@ class EspeakWorker:
         """End the worker; twice is fine."""
         self._pipe.close()
         self._process.join()
-
-    def __enter__(self) -> EspeakWorker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _serve(pipe: Connection) -> None:
