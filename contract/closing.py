@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TypeVar
 
 Self = TypeVar("Self")
 
 
-class Closing:
+class Closing(ABC):
     """Closed at the end of a ``with`` block."""
 
+    @abstractmethod
     def close(self) -> None:
         """Free what it holds; twice is fine."""
-        raise NotImplementedError
 
     def __enter__(self: Self) -> Self:
         return self
@@ -27,19 +28,12 @@ class Closing:
         self.close()
 
 
-class Keeping:
+class Keeping(Closing):
     """Kept at the end of a ``with`` block, and thrown away where an exception ended it."""
 
-    def close(self) -> None:
-        """Finish it; twice is fine."""
-        raise NotImplementedError
-
+    @abstractmethod
     def discard(self) -> None:
-        """Leave nothing of it."""
-        raise NotImplementedError
-
-    def __enter__(self: Self) -> Self:
-        return self
+        """Leave nothing of it; twice is fine."""
 
     def __exit__(
         self,

@@ -17,6 +17,7 @@ from ...contract.camera import Intrinsics
 from ...contract.emotions import EMOTIONS
 from ...contract.errors import BadInput
 from ...contract.landmarks import LANDMARKS
+from ..identity import outline
 
 TRAINING, HELD_OUT = "training", "held_out"
 """Names of the two films in a footage folder."""
@@ -61,8 +62,7 @@ class Film:
     @property
     def fingerprint(self) -> list[float]:
         """Enough of it to notice that it is another film."""
-        sums = [float(self.landmarks.sum()), float(self.poses.sum())]
-        return [len(self), self.camera.size, *sums]
+        return [self.camera.size, *outline([self.landmarks, self.poses])]
 
     def projected(self) -> NDArray[np.float32]:
         """(N, 68, 2) column and row of every landmark in pixels."""
