@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...contract.camera import Intrinsics
 from ...contract.field import (
     DENSITY_EXPONENT_LIMIT,
+    HEAD_CODE_SLOPE,
     RAY_FEATURE_EPSILON,
     RAY_LEAST_OPACITY,
     FieldSpec,
@@ -19,13 +20,21 @@ from ...contract.field import (
     TorsoSpec,
 )
 from ...contract.stages import bias_name
-from ...contract.weights import FALLOFF, OCCUPANCY, REST, TORSO_MASK, table_name
+from ...contract.weights import (
+    FALLOFF,
+    OCCUPANCY,
+    REST,
+    TORSO_MASK,
+    head_code_layers,
+    table_name,
+)
 from ..arrays import Float32, Int32, UInt8
 from ..compositing import CompositeState
 from ..fused import FrameInputs, FusedImage
-from ..image import masked_pixels, pixel_positions
+from ..image import masked_pixels
 from ..occupancy import Occupancy
 from ..threads import ThreadPool
+from ..torso_positions import moved_positions, torso_positions
 from ..traversal import MarchState, Samples
 from . import box, compositing, displacement, frequency, grids, harmonics, image, rays, traversal
 
@@ -184,14 +193,29 @@ class FusedField:
             return rgba
         pixels = masked_pixels(self._weights[TORSO_MASK], torso.mask_resolution, size)
         pixels = pixels[~(np.float32(1.0) - head[pixels, 3] < threshold)]
-        at = pixel_positions(size, pixels)
-        encoded = frequency.frequency_encode(at, torso.octaves)
-        offset = np.tanh(self.network(inputs, torso.deform, encoded))
-        moved = at + offset * np.float32(torso.deform_range)
-        features = self._encode(torso.grid, (moved + np.float32(1.0)) * np.float32(0.5))
-        rows = np.concatenate([features, encoded, head[pixels]], axis=1)
+        at = torso_positions(torso, size, pixels)
+        encoded = frequency.frequency_encode(at, torso.octaves, base=torso.frequency)
+        place, seen = encoded, head[pixels]
+        if torso.head_code:
+            seen = self._head_code(torso, seen)
+            place = np.concatenate([encoded, seen], axis=1)
+        offset = self.network(inputs, torso.deform, place)
+        if torso.offset == "tanh":
+            offset = np.tanh(offset)
+        moved = moved_positions(torso, at, offset * np.float32(torso.deform_range))
+        rows = np.concatenate([self._encode(torso.grid, moved), encoded, seen], axis=1)
         rgba[pixels] = _sigmoid(self.network(inputs, torso.colour, rows))
         return rgba
+
+    def _head_code(self, torso: TorsoSpec, head: Float32) -> Float32:
+        """The code (N, head_code) of a head's colour and opacity (N, 4)."""
+        code = head
+        for i, layer in enumerate(head_code_layers(torso)):
+            if i > 0:
+                code = np.where(code < 0.0, code * np.float32(HEAD_CODE_SLOPE), code)
+            weight, bias = self._weights[f"{layer}.weight"], self._weights[f"{layer}.bias"]
+            code = code @ weight.T + bias
+        return code
 
     def _encode(self, grid: GridSpec, at: Float32) -> Float32:
         return grids.encode(grid, self._weights[table_name(grid)], at)
