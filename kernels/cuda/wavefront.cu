@@ -262,13 +262,12 @@ extern "C" __global__ void place_torso(PlainModel model, const PlainFrame* frame
 extern "C" __global__ void look_at_torso(PlainModel model, WaveMemory m) {
     const int rows = m.counts->chosen;
     for (int row = this_thread(); row < rows; row += all_threads()) {
-        float looks[kTorsoLooks];
+        float* looks = m.looks + row * kTorsoLooks;
         constexpr int kPlaced = kTorsoPlace + kTorsoCode;
         copy_row<kPlaced>(m.features + row * kPlaced, looks + kTorsoFeatures);
         if (kTorsoCode == 0)
             torso_seen(model, m.heads + 4 * m.chosen[row], looks + kTorsoFeatures + kPlaced);
         torso_looks(with_tables(model), m.seen + row * 2, looks);
-        copy_row<kTorsoLooks>(looks, m.looks + row * kTorsoLooks);
     }
 }
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ...contract.camera import Intrinsics
 from ...contract.field import (
     DENSITY_EXPONENT_LIMIT,
-    HEAD_CODE_SLOPE,
     RAY_FEATURE_EPSILON,
     RAY_LEAST_OPACITY,
     FieldSpec,
@@ -25,7 +24,6 @@ from ...contract.weights import (
     OCCUPANCY,
     REST,
     TORSO_MASK,
-    head_code_layers,
     table_name,
 )
 from ..arrays import Float32, Int32, UInt8
@@ -36,7 +34,18 @@ from ..occupancy import Occupancy
 from ..threads import ThreadPool
 from ..torso_positions import moved_positions, torso_positions
 from ..traversal import MarchState, Samples
-from . import box, compositing, displacement, frequency, grids, harmonics, image, rays, traversal
+from . import (
+    box,
+    compositing,
+    displacement,
+    frequency,
+    grids,
+    harmonics,
+    image,
+    networks,
+    rays,
+    traversal,
+)
 
 
 class FusedField:
@@ -183,7 +192,7 @@ class FusedField:
     def _colour(self, inputs: FrameInputs, directions: Float32, features: Float32) -> Float32:
         seen = harmonics.spherical_harmonics(directions, self._field.directions)
         rows = np.concatenate([seen, features], axis=1)
-        return _sigmoid(self.network(inputs, self._field.colour, rows))
+        return networks.sigmoid(self.network(inputs, self._field.colour, rows))
 
     def torso_pixels(self, inputs: FrameInputs, head: Float32, threshold: float) -> Float32:
         """Red, green, blue and alpha (size², 4) of the torso under a head (size², 4)."""
@@ -197,25 +206,13 @@ class FusedField:
         encoded = frequency.frequency_encode(at, torso.octaves, base=torso.frequency)
         place, seen = encoded, head[pixels]
         if torso.head_code:
-            seen = self._head_code(torso, seen)
+            seen = networks.head_code(self._weights, torso, seen)
             place = np.concatenate([encoded, seen], axis=1)
-        offset = self.network(inputs, torso.deform, place)
-        if torso.offset == "tanh":
-            offset = np.tanh(offset)
-        moved = moved_positions(torso, at, offset * np.float32(torso.deform_range))
+        offset = networks.bounded_offset(torso, self.network(inputs, torso.deform, place))
+        moved = moved_positions(torso, at, offset)
         rows = np.concatenate([self._encode(torso.grid, moved), encoded, seen], axis=1)
-        rgba[pixels] = _sigmoid(self.network(inputs, torso.colour, rows))
+        rgba[pixels] = networks.sigmoid(self.network(inputs, torso.colour, rows))
         return rgba
-
-    def _head_code(self, torso: TorsoSpec, head: Float32) -> Float32:
-        """The code (N, head_code) of a head's colour and opacity (N, 4)."""
-        code = head
-        for i, layer in enumerate(head_code_layers(torso)):
-            if i > 0:
-                code = np.where(code < 0.0, code * np.float32(HEAD_CODE_SLOPE), code)
-            weight, bias = self._weights[f"{layer}.weight"], self._weights[f"{layer}.bias"]
-            code = code @ weight.T + bias
-        return code
 
     def _encode(self, grid: GridSpec, at: Float32) -> Float32:
         return grids.encode(grid, self._weights[table_name(grid)], at)
@@ -223,18 +220,4 @@ class FusedField:
     def network(self, inputs: FrameInputs, network: MlpSpec, rows: Float32) -> Float32:
         """A network's outputs (N, outputs) for inputs (N, inputs)."""
         bias = inputs.biases[bias_name(network.name)].reshape(-1)
-        last = len(network.widths) - 2
-        for i in range(last + 1):
-            rows = rows @ self._weights[f"{network.name}.{i}.weight"].T
-            if i > 0 and network.bias:
-                bias = self._weights[f"{network.name}.{i}.bias"]
-            if i == 0 or network.bias:
-                rows = rows + bias
-            if i < last:
-                rows = np.maximum(rows, np.float32(0.0))
-        return rows
-
-
-def _sigmoid(x: Float32) -> Float32:
-    made: Float32 = np.float32(1.0) / (np.float32(1.0) + np.exp(-x))
-    return made
+        return networks.evaluate(self._weights, network, rows, bias)

@@ -17,9 +17,9 @@ from emogene.contract.stages import bias_name
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.device_field import DeviceField
-from emogene.kernels.gpu.fused import TensorField, fused_program
+from emogene.kernels.gpu.fused import TensorField
 from emogene.kernels.gpu.opening import open_gpu
-from emogene.kernels.gpu.plain import PlainField, plain_program
+from emogene.kernels.gpu.plain import PlainField
 from emogene.kernels.gpu.protocol import Gpu
 from emogene.kernels.gpu.wavefront import WavefrontField
 from emogene.kernels.reference.fused import FusedField as ReferenceField
@@ -29,7 +29,7 @@ from emogene.reference.torso_field import TorsoField, TorsoFieldConfig, pixel_po
 from ...runtime.fake_cuda import Machine
 from .. import fused_scenes
 from ..fused_scenes import PUBLISHED_TORSOS, Scene
-from .host_kernels import WARPS, host_kernels, wavefront_kernels
+from .host_kernels import HASTY, kernels_of_kind
 
 pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
 
@@ -48,9 +48,7 @@ KINDS = {"plain": (PlainField, 60), "wavefront": (WavefrontField, 60), "fused": 
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     made = Machine()
     made.install(monkeypatch, tmp_path)
-    # Of the cubin only names and parameters are read; test_pinned.py looks at its code.
-    hasty = (*nvrtc.STANDARD_OPTIONS, "--Ofast-compile=max")
-    monkeypatch.setattr(nvrtc, "STANDARD_OPTIONS", hasty)
+    monkeypatch.setattr(nvrtc, "STANDARD_OPTIONS", HASTY)
     return made
 
 
@@ -64,15 +62,7 @@ def gpu(machine: Machine) -> Iterator[Gpu]:
 
 
 def opened(gpu: Gpu, machine: Machine, folder: Path, kind: str, scene: Scene) -> DeviceField:
-    fields = (scene.field, scene.torso)
-    if kind == "wavefront":
-        machine.kernels.update(wavefront_kernels(*fields, folder))
-    elif kind == "plain":
-        unit = plain_program(*fields).unit
-        machine.kernels.update(host_kernels(unit, ("bake_nodes", "paint_pixels"), folder))
-    else:
-        unit = fused_program(*fields, "sm_86").unit
-        machine.kernels.update(host_kernels(unit, ("paint_frame",), folder, WARPS))
+    machine.kernels.update(kernels_of_kind(kind, scene.field, scene.torso, folder))
     cache = CubinCache(folder / "cubins")
     return KINDS[kind][0](gpu, scene.field, scene.weights, scene.torso, cache=cache)
 
@@ -103,7 +93,6 @@ def test_pictures_equal_the_reference(
     assert alone.image is not None
     differs = (alone.image != wanted.image).any(axis=2)
     opacity = wanted.head[..., 3]
-    print(name, kind, psnr(found.image, wanted.image), (differs & (opacity == 0)).sum() , (differs & (opacity > 0.1)).sum() )
     assert (differs & (opacity == 0)).sum() > 100 and (differs & (opacity > 0.1)).sum() > 20
 
 
