@@ -147,12 +147,23 @@ def candidates() -> Iterator[str]:
 def _library() -> Any:
     for path in candidates():
         try:
+            _load_builtins(Path(path))
             library = ctypes.CDLL(path)
         except OSError:
             continue
         library.nvrtcGetErrorString.restype = ctypes.c_char_p
         return library
     raise MissingExtra("nvidia.cuda_nvrtc", EXTRA, "compiling CUDA kernels")
+
+
+def _load_builtins(library: Path) -> None:
+    """Load what NVRTC asks the system's loader for when it compiles, from NVRTC's own folder.
+
+    Not every wheel says where it lies: 13.0's, which PyTorch 2.11 brings, finds nothing by itself.
+    """
+    if library.is_absolute():
+        for path in sorted(library.parent.glob("libnvrtc-builtins.so.*")):
+            ctypes.CDLL(str(path))
 
 
 def _check(call: str, status: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -167,3 +169,31 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     made = CubinCache(tmp_path / "file" / "below").obtain(SCALE, "sm_80")
     assert made.image[:4] == b"\x7fELF"
+
+
+_LIBRARY = """
+#include <dlfcn.h>
+extern "C" const char* nvrtcGetErrorString(int) { return "failed to open its builtins"; }
+extern "C" int nvrtcVersion(int* major, int* minor) {
+    *major = 99, *minor = 0;
+    return dlopen("libnvrtc-builtins.so.99.0", RTLD_NOW) == nullptr ? 7 : 0;
+}
+"""
+
+
+def test_builtins_that_only_lie_beside_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the wheel of 13.0, whose library does not say where it looks."""
+    compiler = os.environ.get("CXX") or shutil.which("g++")
+    if compiler is None:
+        pytest.skip("there is no C++ compiler")
+    for name, text in {"libnvrtc.so.13": _LIBRARY, "libnvrtc-builtins.so.99.0": ""}.items():
+        command = [compiler, "-shared", "-fPIC", f"-Wl,-soname,{name}", "-x", "c++", "-"]
+        subprocess.run([*command, "-o", str(tmp_path / name)], input=text, text=True, check=True)
+    monkeypatch.setattr(nvrtc, "candidates", lambda: iter([str(tmp_path / "libnvrtc.so.13")]))
+    nvrtc._library.cache_clear()
+    try:
+        assert nvrtc.version() == "99.0"
+    finally:
+        nvrtc._library.cache_clear()
