@@ -147,8 +147,8 @@ def make_scene(name: str, seed: int) -> GpuScene:
         head = HeadField(_config(name)).eval()
         torso = TorsoField(demo_torso()).eval()
         for grid in (*head.spec.grids, *head.spec.surface):
-            head.get_submodule(grid.name).table.uniform_(-0.5, 0.5)
-        torso.get_submodule(torso.spec.grid.name).table.uniform_(-0.5, 0.5)
+            head.get_parameter(f"{grid.name}.table").uniform_(-0.5, 0.5)
+        torso.get_parameter(f"{torso.spec.grid.name}.table").uniform_(-0.5, 0.5)
         _even_out(head)
         head.occupancy.copy_(torch.from_numpy(pack_cells(_ellipsoid(head.spec))))
         if head.spec.displacement is not None:
