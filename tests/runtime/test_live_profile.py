@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import tracemalloc
 from collections.abc import Iterator
@@ -242,6 +243,7 @@ def test_an_endless_stream_takes_no_more_and_no_more_memory(watched: Watched) ->
                             pass
                         watched.moments().clear()
                     assert session.metrics.held_seconds < 5
+                gc.collect()
                 kept.append(tracemalloc.get_traced_memory()[0])
                 assert minute or session.metrics.frames > 1000
         finally:

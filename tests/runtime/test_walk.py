@@ -88,7 +88,7 @@ def test_an_idle_head_slows_down_before_it_rests() -> None:
     assert np.abs(np.diff(moved)).max() < 0.2 * fastest
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     runs=st.lists(st.integers(1, 60), min_size=2, max_size=12),
     begins_silent=st.booleans(),
