@@ -24,6 +24,7 @@ from emogene.kernels.reference import (
     grids,
     harmonics,
     image,
+    networks,
     rays,
     traversal,
 )
@@ -304,7 +305,7 @@ def test_networks(made: Made, kind: str, role: str) -> None:
         fine = np.isfinite(rows).all(axis=1)
         wanted = plain.network(scene.inputs, network, rows)
         if role in ("colour", "torso_colour"):
-            wanted = reference._sigmoid(wanted)
+            wanted = networks.sigmoid(wanted)
         elif role != "density":
             reach = scene.torso.deform_range if role == "torso_deform" and scene.torso else 1.0
             wanted = np.tanh(wanted) * np.float32(reach)
