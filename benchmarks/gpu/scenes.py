@@ -21,7 +21,7 @@ from emogene.contract.field import FieldSpec
 from emogene.contract.landmarks import LANDMARKS
 from emogene.contract.weights import OCCUPANCY, TORSO_MASK
 from emogene.kernels.fused import FrameInputs
-from emogene.kernels.occupancy import pack_cells
+from emogene.kernels.reference.occupancy import pack_cells
 from emogene.reference.authors import authors_head
 from emogene.reference.demo import CAMERA_DISTANCE, demo_falloff, demo_head, demo_torso
 from emogene.reference.frame import render_frame

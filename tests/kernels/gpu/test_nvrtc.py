@@ -16,7 +16,7 @@ from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.resources import parse_resources
 from emogene.kernels.gpu.sources import Unit
 
-from ...runtime.cubin_file import read_cubin
+from ...runtime.cubin_file import read_cubin, read_ptx
 from .units import SCALE
 
 pytestmark = pytest.mark.skipif(
@@ -40,6 +40,18 @@ def test_what_kernels_take() -> None:
     # A block of 1024 threads leaves 64 registers a thread: 128 floats do not fit.
     assert spill.registers <= 64 and spill.stack > 0
     assert min(spill.spill_stores, spill.spill_loads) > 4 * (128 - 64 - 8)
+
+
+def test_ptx_for_gpus_newer_than_nvrtc() -> None:
+    known = nvrtc.architectures()
+    assert nvrtc.target("sm_90") == "sm_90" and nvrtc.target("sm_50") == "sm_50"
+    assert nvrtc.target(f"sm_{known[-1] + 9}") == f"compute_{known[-1]}"
+    made = nvrtc.compile_cubin(SCALE, nvrtc.target("sm_91"))
+    assert made.architecture == "compute_90" and not made.kernels and made.image[-1:] == b"\0"
+    found, kernels = read_ptx(made.image[:-1].decode())
+    assert found == "sm_90" and kernels == read_cubin(nvrtc.compile_cubin(SCALE, "sm_90").image)[1]
+    # No product may be fused with a sum where the driver compiles either.
+    assert b"fma." not in made.image and b"mul.rn.f32" in made.image
 
 
 def test_options_reach_the_compiler() -> None:
