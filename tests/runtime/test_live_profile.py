@@ -24,8 +24,8 @@ from emogene.contract.landmarks import (
 from emogene.contract.units import FRAMES_PER_SECOND, SAMPLE_RATE, SAMPLES_PER_FRAME, frames_of
 from emogene.contract.weights import POSES
 from emogene.runtime.loading import load_engine_directory
+from emogene.runtime.poses.glide import GlideSpeed
 from emogene.runtime.poses.rotation import angle_between
-from emogene.runtime.poses.walk import GlideSpeed
 from emogene.runtime.profiles import LIVE, OFFLINE, OVERHANG
 from emogene.runtime.session import Session
 from tests.speech import spoken
