@@ -107,7 +107,12 @@ def _add(result: Result, part: Part) -> None:
 
 
 def _write(result: Result, output: Path | None) -> None:
-    if output is not None:
-        fresh = output.with_name(output.name + ".part")
+    if output is None:
+        return
+    fresh = output.with_name(output.name + ".part")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
         os.replace(fresh, output)
+    except OSError as error:  # what is measured is worth more
+        print(f"{output} is not written: {error}", flush=True)

@@ -36,7 +36,8 @@ class Here:
     """Steps in this process, for checkers and debuggers that watch it."""
 
     def __init__(self, make: Callable[[], Doer]) -> None:
-        self._make, self._doer = make, None
+        self._make = make
+        self._doer: Doer | None = None
 
     def run(self, step: Step, seconds: float) -> Iterator[Part]:
         """A step's parts as they come.
