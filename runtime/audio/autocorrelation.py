@@ -154,6 +154,8 @@ def find_candidates(windows: Float32, settings: PitchSettings) -> Candidates:
     frequency = np.full((len(windows), settings.candidates), settings.floor_hz)
     strength = np.full((len(windows), settings.candidates), -np.inf)
     row, lag = _strongest(ratio, *_maxima(ratio, settings), settings)
+    below_ceiling = (lag + 1) * settings.ceiling_hz > SAMPLE_RATE
+    row, lag = row[below_ceiling], lag[below_ceiling]
     place, height = sinc_maximum(ratio, row, lag, _REFINING_DEPTH)
     column = np.arange(len(row)) - np.searchsorted(row, row)
     hertz = SAMPLE_RATE / place

@@ -7,21 +7,24 @@ point that is left out, on the side of n.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-_TOLERANCE = 1e-6
-"""How well a maximum's place is known; doubles could not tell values apart much nearer to it."""
+_TOLERANCE = 5e-6
+"""Points; how well a maximum's place is known, which is about what doubles can tell apart there."""
 
 _MOST_STEPS = 60
 
-_GOLDEN = 0.5 * (3 - 5**0.5)
+_TERMS = 16
+"""Of the polynomial that stands for the interpolated function between two points."""
 
-_BATCH = 1 << 12
-"""Points interpolated at once; bounds the memory used."""
+_GOLDEN = 0.5 * (3 - 5**0.5)
 
 
 def sinc_interpolated(even: Float64, rows: Rows, places: Float64, depth: int) -> Float64:
@@ -36,27 +39,24 @@ def sinc_interpolated(even: Float64, rows: Rows, places: Float64, depth: int) ->
     Returns:
         (P,) float64.
     """
-    found = np.empty(len(places))
-    for start in range(0, len(places), _BATCH):
-        part = slice(start, start + _BATCH)
-        found[part] = _interpolated(even, rows[part], places[part], depth)
-    return found
-
-
-def _interpolated(even: Float64, rows: Rows, places: Float64, depth: int) -> Float64:
     whole = np.floor(places).astype(np.intp)
+    points = even[rows[:, None], np.abs(whole[:, None] + np.arange(1 - depth, depth + 1))]
+    values: Float64 = (points * _weights(places - whole, depth)).sum(axis=1)
+    return values
+
+
+def _weights(beyond: Float64, depth: int) -> Float64:
+    """(P,) places in a cell, 0…1 → (P, 2 depth) shares of the points around it, from the left."""
     # On a point itself sin / distance would be 0 / 0; so near to it the limit is exact.
-    beyond = np.maximum(places - whole, 1e-9)
-    away = np.arange(depth)
-    signs = np.where(away % 2, -1.0, 1.0)
-    total = np.zeros(len(places))
-    for first, nearest, step in ((whole, beyond, -1), (whole + 1, 1 - beyond, 1)):
-        distance = nearest[:, None] + away
-        window = 0.5 + 0.5 * np.cos(np.pi * distance / (nearest[:, None] + depth))
-        points = even[rows[:, None], np.abs(first[:, None] + step * away)]
-        total += (points * (signs / distance) * window).sum(axis=1)
-    value: Float64 = total * np.sin(np.pi * beyond) / np.pi
-    return value
+    beyond = np.clip(beyond, 1e-9, 1 - 1e-9)[:, None]
+    sides = []
+    for nearest in (beyond, 1 - beyond):
+        away = np.arange(depth)
+        distance = nearest + away
+        window = 0.5 + 0.5 * np.cos(np.pi * distance / (nearest + depth))
+        sides.append(np.where(away % 2, -1.0, 1.0) / distance * window)
+    weights: Float64 = np.concatenate([sides[0][:, ::-1], sides[1]], axis=1)
+    return weights * np.sin(np.pi * beyond) / np.pi
 
 
 def sinc_maximum(even: Float64, rows: Rows, near: Rows, depth: int) -> tuple[Float64, Float64]:
@@ -72,86 +72,80 @@ def sinc_maximum(even: Float64, rows: Rows, near: Rows, depth: int) -> tuple[Flo
     Returns:
         (P,) places and (P,) values there.
     """
-    search = _Search(near - 1.0, near + 1.0)
-    search.begin(sinc_interpolated(even, rows, search.best, depth))
-    for _ in range(_MOST_STEPS):
-        going = np.flatnonzero(search.going)
-        if not len(going):
-            break
-        places = search.proposed(going)
-        search.take(going, places, sinc_interpolated(even, rows[going], places, depth))
-    return search.best, search.height
+    points = even[rows[:, None], np.abs(near[:, None] + np.arange(-depth, depth + 1))]
+    polynomials = _polynomials(depth)
+    left, right = points[:, :-1] @ polynomials, points[:, 1:] @ polynomials
+    powers = np.ones((len(near), _TERMS))
+
+    def value(place: Float64) -> Float64:
+        beyond = place - near
+        on_right = beyond >= 0
+        # From -1 at the left end of a cell to 1 at its right.
+        powers[:, 1:] = (2 * beyond + np.where(on_right, -1.0, 1.0))[:, None]
+        np.multiply.accumulate(powers, axis=1, out=powers)
+        found: Float64 = (np.where(on_right[:, None], right, left) * powers).sum(axis=1)
+        return found
+
+    middle = near.astype(np.float64)
+    return _brent(value, middle - 1, middle + 1)
 
 
-class _Search:
-    """Brent's search for maxima of P functions in intervals.
+@cache
+def _polynomials(depth: int) -> Float64:
+    """(2 depth, _TERMS): the points around a cell → the interpolated function along it, as the
+    coefficients of a polynomial that is good to a few roundings."""
+    nodes = np.cos(np.pi * (np.arange(_TERMS) + 0.5) / _TERMS)
+    powers = np.vander(nodes, increasing=True)
+    coefficients: Float64 = np.linalg.solve(powers, _weights(0.5 + 0.5 * nodes, depth)).T
+    return coefficients
 
-    Attributes:
-        best, height: (P,) the highest points so far.
+
+def _brent(
+    value: Callable[[Float64], Float64], low: Float64, high: Float64
+) -> tuple[Float64, Float64]:
+    """Maxima of P functions between ``low`` and ``high``, (P,) each: where, and their values.
+
+    x is the highest point so far, w and v the next two; a parabola through them says where to look
+    next, or a golden cut of the longer side where it says nothing useful.
     """
-
-    def __init__(self, low: Float64, high: Float64) -> None:
-        self._low, self._high = low, high
-        self.best = low + _GOLDEN * (high - low)
-
-    def begin(self, height: Float64) -> None:
-        """Take the values at `best`."""
-        self.height = height
-        self._second, self._third = self.best.copy(), self.best.copy()
-        self._second_height, self._third_height = height.copy(), height.copy()
-        self._step, self._step_before = np.zeros(len(height)), np.zeros(len(height))
-
-    @property
-    def going(self) -> NDArray[np.bool_]:
-        """(P,) which are not yet known to `_TOLERANCE`."""
-        middle = 0.5 * (self._low + self._high)
-        close = 2 * _TOLERANCE - 0.5 * (self._high - self._low)
-        going: NDArray[np.bool_] = np.abs(self.best - middle) > close
-        return going
-
-    def proposed(self, which: Rows) -> Float64:
-        """Where to look next: the apex of the parabola through the three best, or a golden cut."""
-        x, w, v = self.best[which], self._second[which], self._third[which]
-        low, high = self._low[which], self._high[which]
-        r = (x - w) * (self._third_height[which] - self.height[which])
-        q = (x - v) * (self._second_height[which] - self.height[which])
-        p = (x - v) * q - (x - w) * r
-        q = 2 * (q - r)
-        p, q = np.where(q > 0, -p, p), np.abs(q)
-        before, self._step_before[which] = self._step_before[which], self._step[which]
-        fits = (np.abs(before) > _TOLERANCE) & (np.abs(p) < np.abs(0.5 * q * before))
-        fits &= (p > q * (low - x)) & (p < q * (high - x))
-        parabolic = p / np.where(fits, q, 1.0)
-        # Not too near to either end.
-        inward = np.where(x < 0.5 * (low + high), _TOLERANCE, -_TOLERANCE)
-        at = x + parabolic
-        parabolic = np.where(np.minimum(at - low, high - at) < 2 * _TOLERANCE, inward, parabolic)
-        rest = np.where(x < 0.5 * (low + high), high - x, low - x)
-        self._step_before[which] = np.where(fits, self._step_before[which], rest)
-        step = np.where(fits, parabolic, _GOLDEN * rest)
-        self._step[which] = step
+    x = low + _GOLDEN * (high - low)
+    fx = value(x)
+    w, v, fw, fv = x, x, fx, fx
+    step = before = np.zeros(len(x))
+    for _ in range(_MOST_STEPS):
+        below = x < 0.5 * (low + high)
+        going = np.abs(x - 0.5 * (low + high)) > 2 * _TOLERANCE - 0.5 * (high - low)
+        if not going.any():
+            break
+        r, q = (x - w) * (fv - fx), (x - v) * (fw - fx)
+        p, q = (x - v) * q - (x - w) * r, 2 * (q - r)
+        apex = x - p / np.where(q == 0, 1.0, q)
+        fits = (q != 0) & (np.abs(before) > _TOLERANCE) & (np.abs(x - apex) < 0.5 * np.abs(before))
+        fits &= (low < apex) & (apex < high)
+        # Not too near to either end, and not too near to x.
+        inward = np.where(below, _TOLERANCE, -_TOLERANCE)
+        close = np.minimum(apex - low, high - apex) < 2 * _TOLERANCE
+        longer = np.where(below, high, low) - x
+        before = np.where(fits, step, longer)
+        step = np.where(fits, np.where(close, inward, apex - x), _GOLDEN * longer)
         least = np.where(step > 0, _TOLERANCE, -_TOLERANCE)
-        proposed: Float64 = x + np.where(np.abs(step) >= _TOLERANCE, step, least)
-        return proposed
+        u = np.where(going, x + np.where(np.abs(step) < _TOLERANCE, least, step), x)
+        fu = value(u)
 
-    def take(self, which: Rows, u: Float64, height: Float64) -> None:
-        """Take the values at what was proposed."""
-        x, better = self.best[which], height >= self.height[which]
-        right = (u >= x) == better
-        # The interval ends at the worse of the two.
-        end = np.where(better, x, u)
-        self._low[which] = np.where(right, end, self._low[which])
-        self._high[which] = np.where(right, self._high[which], end)
-        w, v = self._second[which], self._third[which]
-        w_height, v_height = self._second_height[which], self._third_height[which]
-        second = ~better & ((height >= w_height) | (w == x))
-        third = ~better & ~second & ((height >= v_height) | (v == x) | (v == w))
+        better = going & (fu >= fx)
+        end, from_left = np.where(better, x, u), (u >= x) == better
+        low = np.where(going & from_left, end, low)
+        high = np.where(going & ~from_left, end, high)
+        second = going & ~better & ((fu >= fw) | (w == x))
+        third = going & ~better & ~second & ((fu >= fv) | (v == x) | (v == w))
         moved = better | second
-        self._third[which] = np.where(moved, w, np.where(third, u, v))
-        self._third_height[which] = np.where(moved, w_height, np.where(third, height, v_height))
-        self._second[which] = np.where(better, x, np.where(second, u, w))
-        self._second_height[which] = np.where(
-            better, self.height[which], np.where(second, height, w_height)
+        v, fv = (
+            np.where(moved, w, np.where(third, u, v)),
+            np.where(moved, fw, np.where(third, fu, fv)),
         )
-        self.best[which] = np.where(better, u, x)
-        self.height[which] = np.where(better, height, self.height[which])
+        w, fw = (
+            np.where(better, x, np.where(second, u, w)),
+            np.where(better, fx, np.where(second, fu, fw)),
+        )
+        x, fx = np.where(better, u, x), np.where(better, fu, fx)
+    return x, fx
