@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from emogene.contract.data import Float32
 from emogene.contract.units import FRAMES_PER_SECOND, SAMPLE_RATE
 from emogene.runtime.avatar import Avatar
@@ -77,6 +75,7 @@ def measure_deadlines(
             sink.write(frame)
         speaker.join()
         metrics = driver.metrics
+    earliest = min(shown)
     return LiveRun(
         size=size,
         threads=threads,
@@ -87,7 +86,7 @@ def measure_deadlines(
         dropped=metrics.dropped,
         slipped=metrics.slipped,
         making=Timing.of(making),
-        behind=Timing.of(np.array(shown) - min(shown)),
+        behind=Timing.of([moment - earliest for moment in shown]),
         core_ms=1e3 * watch.seconds / metrics.taken,
     )
 

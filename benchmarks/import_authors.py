@@ -122,7 +122,7 @@ def measure_frame(folders: Folders, engines: Path, shown_at: Path | None) -> dic
     landmarks = (face.mean + rng.normal(0, 0.02, 204)).astype(np.float32)
     window = rng.normal(size=(1, 3, 204)).astype(np.float32)
     condition = Condition(
-        landmarks.reshape(1, 68, 3), window, landmarks[None], 0, np.float32([0.3])
+        landmarks.reshape(1, 68, 3), window, landmarks[None], 0, np.array([0.3], np.float32)
     )
     camera = dataset.cameras[FRAME]
     pose = poses(camera[None], 4.0, (0.0, 0.0, 0.0))[0]

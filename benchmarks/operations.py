@@ -91,7 +91,7 @@ def reading(grids: tuple[GridSpec, ...]) -> Stage:
 
 def network(mlp: MlpSpec, tiles: bool, coarse: bool) -> Stage:
     """Of one network at one point."""
-    operations = RECTIFIED * sum(mlp.hidden)
+    operations: float = RECTIFIED * sum(mlp.hidden)
     if tiles:
         operations += SPLIT[coarse] * (mlp.inputs + sum(mlp.hidden)) + sum(mlp.hidden) + mlp.outputs
     return Stage(operations=operations, products=mlp.multiply_adds)

@@ -183,8 +183,9 @@ def measure_memory(engine_dir: Path, minutes: float, size: int) -> MemoryRun:
     with tempfile.TemporaryDirectory() as folder:
         audio, video = Path(folder) / "speech.wav", Path(folder) / "speech.mp4"
         soundfile.write(audio, speech(60 * minutes), SAMPLE_RATE)
-        command = [Path(sys.executable).with_name("emogene-run"), audio, "-o", video]
-        command += ["--engine-dir", engine_dir, "--size", str(size)]
+        program = Path(sys.executable).with_name("emogene-run")
+        command: list[str | Path] = [program, audio, "-o", video, "--engine-dir", engine_dir]
+        command += ["--size", str(size)]
         began, seen, peak = time.perf_counter(), [], 0.0
         run = subprocess.Popen(command, stderr=subprocess.PIPE)
         while run.poll() is None:

@@ -26,15 +26,15 @@ def plot(directory: Path, output: Path) -> None:
     names = [name for name in STAGE_ORDER if name in manifest.stages]
     figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
     recorded = [(name, s.precision, s.error) for name, s in manifest.stages.items()]
-    recorded += [(v.stage, v.precision, v.error) for v in manifest.variants]
+    recorded += [(v.stage, v.precision, v.error) for v in manifest.variants if v.error]
     for precision, colour in COLOURS.items():
-        points = [(n, e) for n, p, e in recorded if p == precision and e is not None]
+        points = [(n, e) for n, p, e in recorded if p == precision]
         if not points:
             continue
         axes.axvline(points[0][1].tolerance, color=colour, linestyle=":", linewidth=1)
         axes.scatter(
-            [e.relative_l2 for _, e in points],
-            [names.index(n) for n, _ in points],
+            [error.relative_l2 for _, error in points],
+            [names.index(name) for name, _ in points],
             color=colour,
             label=f"{precision} (tolerance dotted)",
             zorder=3,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .live.tables import live_tables
-from .shown import Shown
+from .shown import Row, Shown
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -88,7 +88,7 @@ def _peaks(result: Result) -> Shown:
         for peak in result["peaks"]
         for name, gflops in peak["gflops"].items()
     ]
-    header = ("threads", "instructions", "GFLOP/s", "10⁹ near loads/s", "10⁹ halves widened/s")
+    header: Row = ("threads", "instructions", "GFLOP/s", "10⁹ near loads/s", "10⁹ halves widened/s")
     header += ("10⁹ loads/s", "memory GB/s")
     return Shown("What the machine can do at most", header, rows)
 
@@ -114,9 +114,9 @@ def _frames(result: Result) -> Shown:
         for row in compared
     ]
     size, threads = compared[0]["size"], compared[0]["threads"]
-    header = ("renderer", "quality", "ms", "p95", "p99", "samples a ray", "floor ms")
-    header += ("of the floor", "all counted ms", "of that", "against PyTorch")
-    header += ("against wavefront", "PSNR dB")
+    header: Row = ("renderer", "quality", "ms", "p95", "p99", "samples a ray", "floor ms")
+    header += ("of the floor", "all counted ms", "of that", "against PyTorch", "against wavefront")
+    header += ("PSNR dB",)
     return Shown(f"The same frames at {size} × {size}, {threads} threads", header, rows)
 
 
@@ -169,8 +169,8 @@ def _speech(result: Result) -> Shown:
         )
         for run in result["speech"]
     ]
-    header = ("size", "quality", "threads", "speech", "frames a second", "render ms", "p95", "p99")
-    header += ("core-ms a frame", "first frame s")
+    header: Row = ("size", "quality", "threads", "speech", "frames a second", "render ms", "p95")
+    header += ("p99", "core-ms a frame", "first frame s")
     return Shown("Speech into an mp4 file, everything included", header, rows)
 
 
@@ -192,7 +192,7 @@ def _live(result: Result) -> Iterator[Shown]:
         )
         for run in result["live"]
     ]
-    header = ("size", "quality", "threads", "buffered", "frames", "late", "dropped")
+    header: Row = ("size", "quality", "threads", "buffered", "frames", "late", "dropped")
     header += ("made in ms", "p95", "p99", "off beat ms, p99", "core-ms a frame")
     yield Shown("Live on the clock, and encoded", header, rows)
 

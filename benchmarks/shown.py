@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+Row = tuple[str, ...]
+"""Cells, as many as the table has columns."""
 
 
 @dataclass(frozen=True)
@@ -12,12 +16,12 @@ class Shown:
     Attributes:
         title: above it.
         header: of its columns.
-        rows: cells.
+        rows: below it.
     """
 
     title: str
-    header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    header: Row
+    rows: Sequence[Row]
 
     def markdown(self) -> str:
         """As a table of a document."""

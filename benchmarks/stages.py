@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -56,10 +57,6 @@ def measure_stages(
             expected, found = theirs.run(inputs), ours.run(inputs)
             error = max(relative_l2(found[k], v) for k, v in expected.items())
             times = in_turns(
-                {
-                    "torch": lambda t=theirs, i=inputs: t.run(i),
-                    "runtime": lambda o=ours, i=inputs: o.run(i),
-                },
-                budget,
+                {"torch": partial(theirs.run, inputs), "runtime": partial(ours.run, inputs)}, budget
             )
         yield StageRow(name, f"{LENGTHS[symbol]} {symbol}", times["torch"], times["runtime"], error)

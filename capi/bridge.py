@@ -7,6 +7,7 @@ and `pull`; nobody else does.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import sys
@@ -25,7 +26,7 @@ from ..runtime.backends.precisions import named_precisions
 from ..runtime.render.choice import AUTO as AUTO_RENDERER
 from ..runtime.render.rounds import PER_RAY
 from ..runtime.session import Session
-from .structures import S16, TABLE, OpenOptions, SessionOptions, Stats, Table
+from .structures import FUNCTIONS, S16, TABLE, OpenOptions, SessionOptions, Stats, Table
 
 OK, NO_FRAME, BAD_INPUT, UNAVAILABLE, FAILURE, CLOSED, NO_MEMORY = range(7)
 """``emogene_status``."""
@@ -64,10 +65,11 @@ def install(address: int, environment: str) -> str:
     prefix = os.path.realpath(sys.prefix)
     if environment and os.path.realpath(environment) != prefix:
         raise Unavailable("Python", expected=f"to run in {environment}", found=prefix)
-    for name, kind in Table._fields_[2:]:
+    for name, kind in FUNCTIONS:
         callback = kind(_answering(globals()[f"_{name}"], table.message_bytes))
         _functions.append(callback)
         setattr(table, name, callback)
+    atexit.register(table.close_python)
     return prefix
 
 

@@ -10,7 +10,7 @@ from ..contract.units import SAMPLES_PER_FRAME
 I32, I64, U32, U64 = ctypes.c_int32, ctypes.c_int64, ctypes.c_uint32, ctypes.c_uint64
 F32, F64, TEXT, POINTER = ctypes.c_float, ctypes.c_double, ctypes.c_char_p, ctypes.c_void_p
 
-TABLE = 2
+TABLE = 3
 """``kTable`` of the library this module was written for."""
 
 S16, FLOAT = 0, 1
@@ -86,22 +86,29 @@ def _function(*arguments: Any) -> Any:
     return ctypes.CFUNCTYPE(I32, *arguments, POINTER)
 
 
+FUNCTIONS: tuple[tuple[str, Any], ...] = (
+    ("open", _function(I64, TEXT, ctypes.POINTER(OpenOptions))),
+    ("close", _function(I64)),
+    (
+        "begin",
+        _function(I64, I64, ctypes.POINTER(SessionOptions), ctypes.POINTER(I32)),
+    ),
+    ("end", _function(I64)),
+    ("push", _function(I64, POINTER, I64, I32)),
+    ("flush", _function(I64)),
+    ("interrupt", _function(I64, ctypes.POINTER(F64))),
+    ("set_emotion", _function(I64, TEXT, F64, F64)),
+    ("stats", _function(I64, ctypes.POINTER(Stats))),
+)
+"""What the library calls: name and kind."""
+
+
 class Table(ctypes.Structure):
-    """``Table``: what the library calls."""
+    """``Table``: what the library says of itself, then `FUNCTIONS`."""
 
     _fields_ = (
         ("version", U32),
         ("message_bytes", U32),
-        ("open", _function(I64, TEXT, ctypes.POINTER(OpenOptions))),
-        ("close", _function(I64)),
-        (
-            "begin",
-            _function(I64, I64, ctypes.POINTER(SessionOptions), ctypes.POINTER(I32)),
-        ),
-        ("end", _function(I64)),
-        ("push", _function(I64, POINTER, I64, I32)),
-        ("flush", _function(I64)),
-        ("interrupt", _function(I64, ctypes.POINTER(F64))),
-        ("set_emotion", _function(I64, TEXT, F64, F64)),
-        ("stats", _function(I64, ctypes.POINTER(Stats))),
+        ("close_python", ctypes.CFUNCTYPE(None)),
+        *FUNCTIONS,
     )

@@ -25,6 +25,10 @@ class Closing(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._leave(kind is not None)
+
+    def _leave(self, failed: bool) -> None:
+        """At the end of the block; ``failed`` where an exception ended it."""
         self.close()
 
 
@@ -35,13 +39,8 @@ class Keeping(Closing):
     def discard(self) -> None:
         """Leave nothing of it; twice is fine."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
+    def _leave(self, failed: bool) -> None:
+        if failed:
             self.discard()
+        else:
+            self.close()

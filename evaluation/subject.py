@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import stages
 from ..contract.camera import Intrinsics
+from ..contract.closing import Closing
 from ..contract.data import Condition, Float32
 from ..contract.emotions import EMOTIONS
 from ..contract.landmarks import FLAT
@@ -37,8 +37,8 @@ SEED = 0
 """Of every session that is judged."""
 
 
-class Subject:
-    """An engine directory under judgement; a context manager.
+class Subject(Closing):
+    """An engine directory under judgement.
 
     Args:
         path: the engine directory; None is the built-in avatar.
@@ -56,15 +56,7 @@ class Subject:
         self._in_rounds = Avatar(self._loaded, count, WAVEFRONT)
         self._speech = SpeechNetworks.of(self._loaded.manifest, self._loaded.runners)
 
-    def __enter__(self) -> Subject:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._in_rounds.close()
         self._avatar.close()
 

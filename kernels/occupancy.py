@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..contract.errors import BadOption
+from ..contract.errors import BadOption, KernelLibraryMissing
 from . import native
 from .arrays import BOOL, F32, U8, Bool, Float32, UInt8, Vector, address, length
 from .rays import origin_stride
@@ -55,7 +55,7 @@ class Occupancy:
         """
         _check_resolution(resolution)
         native.Box.of(bounds_min, bounds_max)
-        distance = block_distance(bits, resolution)
+        distance = _distance(bits, resolution)
         kept = bits.copy()
         kept.flags.writeable = False
         distance.flags.writeable = False
@@ -116,6 +116,18 @@ def block_distance(bits: UInt8, resolution: int) -> UInt8:
     packed = (resolution**3 + 7) // 8
     _block_distance(address("bits", bits, U8, (packed,)), resolution, distance.ctypes.data)
     return distance
+
+
+def _distance(bits: UInt8, resolution: int) -> UInt8:
+    """`block_distance`, by NumPy where the compiled kernels are missing, as beside a GPU."""
+    try:
+        native.library()
+    except KernelLibraryMissing:
+        from .reference import occupancy as reference
+
+        address("bits", bits, U8, ((resolution**3 + 7) // 8,))
+        return reference.block_distance(bits, resolution)
+    return block_distance(bits, resolution)
 
 
 def dilate(cells: Bool, *, pool: ThreadPool | None = None) -> Bool:

@@ -129,6 +129,9 @@ class Displacement(nn.Module):
     Buffers ``rest`` (68, 3) and ``falloff`` (68,) are data, not learned.
     """
 
+    rest: Tensor
+    falloff: Tensor
+
     def __init__(self, spec: DisplacementSpec, landmarks: int) -> None:
         super().__init__()
         self.spec = spec

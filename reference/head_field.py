@@ -61,6 +61,9 @@ class HeadField(nn.Module):
     """
 
     config_type = HeadFieldConfig
+    occupancy: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(self, config: HeadFieldConfig, encode: Encode = encode_grid) -> None:
         super().__init__()

@@ -54,6 +54,11 @@ class TorsoCondition(nn.Module):
     standardise its inputs; they are data, not learned.
     """
 
+    pose_mean: Tensor
+    pose_scale: Tensor
+    landmark_mean: Tensor
+    landmark_scale: Tensor
+
     def __init__(self, config: TorsoConditionConfig, torso: TorsoSpec) -> None:
         super().__init__()
         self.register_buffer("pose_mean", torch.zeros(POSE))
@@ -96,6 +101,7 @@ class TorsoField(nn.Module):
     """
 
     config_type = TorsoFieldConfig
+    torso_mask: Tensor
 
     def __init__(self, config: TorsoFieldConfig, encode: Encode = encode_grid) -> None:
         super().__init__()

@@ -154,7 +154,6 @@ def check_law(
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             # The same cases in every run: a broken law is broken for everyone.
             derandomize=True,

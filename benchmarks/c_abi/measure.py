@@ -101,7 +101,8 @@ def _built(folder: Path) -> Path:
     config = Path(sys.executable).with_name("emogene-config")
     asked = subprocess.run([config, "--cflags", "--libs"], stdout=subprocess.PIPE, check=True)
     source, program = Path(__file__).with_name("pull.c"), folder / "pull"
-    command = [compiler, "-std=c99", "-O2", source, "-o", program, *asked.stdout.decode().split()]
+    flags = asked.stdout.decode().split()
+    command: list[str | Path] = [compiler, "-std=c99", "-O2", source, "-o", program, *flags]
     subprocess.run([*command, "-pthread", "-ldl"], check=True)
     return program
 

@@ -21,7 +21,7 @@ from emogene.contract.field import FieldSpec
 from emogene.contract.landmarks import LANDMARKS
 from emogene.contract.weights import OCCUPANCY, TORSO_MASK
 from emogene.kernels.fused import FrameInputs
-from emogene.kernels.occupancy import pack_cells
+from emogene.kernels.reference.occupancy import pack_cells
 from emogene.reference.authors import authors_head
 from emogene.reference.demo import CAMERA_DISTANCE, demo_falloff, demo_head, demo_torso
 from emogene.reference.frame import render_frame
@@ -147,8 +147,8 @@ def make_scene(name: str, seed: int) -> GpuScene:
         head = HeadField(_config(name)).eval()
         torso = TorsoField(demo_torso()).eval()
         for grid in (*head.spec.grids, *head.spec.surface):
-            head.get_submodule(grid.name).table.uniform_(-0.5, 0.5)
-        torso.get_submodule(torso.spec.grid.name).table.uniform_(-0.5, 0.5)
+            head.get_parameter(f"{grid.name}.table").uniform_(-0.5, 0.5)
+        torso.get_parameter(f"{torso.spec.grid.name}.table").uniform_(-0.5, 0.5)
         _even_out(head)
         head.occupancy.copy_(torch.from_numpy(pack_cells(_ellipsoid(head.spec))))
         if head.spec.displacement is not None:

@@ -79,7 +79,8 @@ def tell(size: int, threads: int) -> Story:
         with avatar.session(profile="live", size=size) as other:
             other.push(np.zeros(SAMPLE_RATE, np.float32))
             list(other)
-        frames, shown, told = [], [], {}
+        frames, shown = [], []
+        told: dict[str, float] = {}
         with emogene.LiveDriver(session) as driver:
             began = time.monotonic()
             speaker = threading.Thread(target=_speak, args=(driver, began, told))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..shown import Shown
+from ..shown import Row, Shown
 
 Result = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ def _windows(result: Result) -> Shown:
         )
         for row in result["windows"]
     ]
-    header = ("left", "hop", "look-ahead", "overlap", "waits ms", "of that look-ahead")
+    header: Row = ("left", "hop", "look-ahead", "overlap", "waits ms", "of that look-ahead")
     header += ("drift px", "mouth px", "after 1 s", "p95 of frames", "core-ms a frame")
     seconds = result["seconds"]
     return Shown(f"Windows in frames, over {seconds:.0f} s of unheard voices", header, rows)

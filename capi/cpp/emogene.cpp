@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "ending.h"
 #include "errors.h"
 #include "handles.h"
 #include "options.h"
@@ -26,6 +27,8 @@ Handles<Pulled> &frames = *new Handles<Pulled>(Kind::kFrame);
 // Calls a function of the table; its message becomes the thread's.
 template <class Function, class... Arguments>
 emogene_status in_python(Function function, Arguments... arguments) {
+  const Stay stay;
+  if (!stay) return python_has_ended();
   introduce_thread();
   char message[kMessage] = "";
   const auto status = static_cast<emogene_status>(function(arguments..., message));

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "ending.h"
 #include "errors.h"
 #include "python.h"
 
@@ -36,6 +37,8 @@ emogene_status refused(void *answer) {
 }  // namespace
 
 emogene_status Pulled::pull(std::int64_t session) {
+  const Stay stay;
+  if (!stay) return python_has_ended();
   introduce_thread();
   const WithPythonsLock lock;
   void *answer = api.CallFunction(api.pull, "L", static_cast<long long>(session));
@@ -57,8 +60,10 @@ emogene_status Pulled::pull(std::int64_t session) {
 }
 
 Pulled::~Pulled() {
+  if (answer_ == nullptr) return;
+  const Stay stay;
   // A Python that has ended took it along.
-  if (answer_ == nullptr || !api.IsInitialized()) return;
+  if (!stay || !api.IsInitialized()) return;
   introduce_thread();
   const WithPythonsLock lock;
   api.ReleaseBuffer(&image_);

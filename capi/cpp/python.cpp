@@ -12,6 +12,7 @@
 
 #include "api.h"
 #include "discovery.h"
+#include "ending.h"
 #include "errors.h"
 
 namespace emogene_library {
@@ -171,10 +172,13 @@ emogene_status initialize(const Environment &environment) {
 
 // Imports the package, lets it fill the table and keeps its `pull`; `root` gets the environment it runs in.
 emogene_status import_package(std::string &root) {
+  const Stay stay;
+  if (!stay) return python_has_ended();
   const int lock = api.Ensure();
   std::string problem;
   functions.version = kTable;
   functions.message_bytes = kMessage;
+  functions.close_python = close_python;
   void *module = api.ImportModule("emogene.capi.bridge");
   void *prefix = nullptr;
   if (module)
@@ -208,8 +212,10 @@ class Introduced {
   }
 
   ~Introduced() {
+    if (state_ == nullptr) return;
+    const Stay stay;
     // A Python that has ended took all threads' states with it.
-    if (state_ == nullptr || !api.IsInitialized()) return;
+    if (!stay || !api.IsInitialized()) return;
     api.RestoreThread(state_);
     api.Release(lock_);
   }
@@ -261,6 +267,11 @@ emogene_status start(const emogene_start_options *options) {
 
 const Table &table() noexcept { return functions; }
 
+emogene_status python_has_ended() {
+  return refuse("Python in this process", "to run", "that it has begun to end",
+                "call no more once the process ends", EMOGENE_UNAVAILABLE);
+}
+
 void introduce_thread() {
   if (api.ThisThread() != nullptr) return;
   thread_local Introduced introduced;
@@ -271,7 +282,8 @@ WithoutPythonsLock::WithoutPythonsLock() noexcept {
   if (loaded && api.IsInitialized() && api.Holds()) saved_ = api.SaveThread();
 }
 
-WithoutPythonsLock::~WithoutPythonsLock() {
+// Python may end its own threads here, which unwinds them.
+WithoutPythonsLock::~WithoutPythonsLock() noexcept(false) {
   if (saved_ && api.IsInitialized()) api.RestoreThread(saved_);
 }
 

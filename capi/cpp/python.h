@@ -15,8 +15,11 @@ emogene_status start(const emogene_start_options *options);
 // The functions in Python; only after `start` succeeded.
 const Table &table() noexcept;
 
+// What a call is answered that comes too late (ending.h).
+emogene_status python_has_ended();
+
 // Lets Python know this thread until it ends: a state made and dropped at every call costs more than
-// the call. Only after `start` succeeded.
+// the call. Only after `start` succeeded, and during a Stay (ending.h).
 void introduce_thread();
 
 // Gives Python's lock back for as long as it lives, if this thread holds it: whoever waits for a
@@ -24,7 +27,7 @@ void introduce_thread();
 class WithoutPythonsLock {
  public:
   WithoutPythonsLock() noexcept;
-  ~WithoutPythonsLock();
+  ~WithoutPythonsLock() noexcept(false);
   WithoutPythonsLock(const WithoutPythonsLock &) = delete;
   WithoutPythonsLock &operator=(const WithoutPythonsLock &) = delete;
 

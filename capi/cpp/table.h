@@ -1,6 +1,7 @@
-// What Python does for the library: functions that bridge.py writes into this table.
+// What Python does for the library: functions that bridge.py writes into this table, below what the
+// library says of itself.
 //
-// structures.py mirrors these layouts. Every function answers an emogene_status and, unless that is
+// structures.py mirrors these layouts. Every function of Python's answers an emogene_status and, unless that is
 // EMOGENE_OK or EMOGENE_NO_FRAME, writes a line of text of at most kMessage bytes to `message`.
 // Avatars and sessions are known by the numbers that the library gives them.
 #pragma once
@@ -11,7 +12,7 @@
 
 namespace emogene_library {
 
-constexpr std::uint32_t kTable = 2;
+constexpr std::uint32_t kTable = 3;
 constexpr std::size_t kMessage = 2048;
 
 enum Samples : std::int32_t { kS16 = 0, kF32 = 1 };
@@ -19,6 +20,7 @@ enum Samples : std::int32_t { kS16 = 0, kF32 = 1 };
 struct Table {
   std::uint32_t version;  // kTable
   std::uint32_t message_bytes;
+  void (*close_python)();  // called before Python ends (ending.h)
   std::int32_t (*open)(std::int64_t avatar, const char *path, const emogene_open_options *,
                        char *message);
   std::int32_t (*close)(std::int64_t avatar, char *message);

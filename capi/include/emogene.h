@@ -32,7 +32,8 @@
  *   The library runs the package it was installed with, in this process: the first call loads
  *   libpython and starts it, isolated from PYTHON… variables, without signal handlers, and leaves it
  *   running to the end of the process. A process that runs Python already lends its own; the package
- *   must be installed there. Nothing is printed and nothing exits.
+ *   must be installed there. When that process ends, Python's end waits up to ten seconds for calls
+ *   that run; later ones get EMOGENE_UNAVAILABLE. Nothing is printed and nothing exits.
  *
  * Errors
  *   No exception and no signal leaves the library. Every function that can fail returns a status and

@@ -20,6 +20,9 @@ from .protocol import Argument, GpuFacts, Triple
 MODULE = "cuda.bindings.driver"
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 _OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
+_NOT_LOADED = (200, 209, 218, 222)
+"""CUDA_ERROR_INVALID_IMAGE, NO_BINARY_FOR_GPU, INVALID_PTX, UNSUPPORTED_PTX_VERSION: with one of
+them code of a newer CUDA is refused."""
 
 
 def load_bindings() -> Any:
@@ -139,8 +142,9 @@ class CudaPythonGpu(Closing):
 
     def begin_capture(self, stream: int) -> None:
         """What this thread enqueues from now on is recorded instead of run."""
-        # Of this thread alone: another may allocate meanwhile.
-        mode = self._cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        # Nothing is forbidden meanwhile: another thread may allocate, and in this one Python may
+        # give back memory that nobody holds any more.
+        mode = self._cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
         self._inside("cuStreamBeginCapture", stream, mode)
 
     def end_capture(self, stream: int) -> int:
@@ -161,7 +165,7 @@ class CudaPythonGpu(Closing):
         self._inside("cuGraphExecDestroy", graph)
 
     def load(self, image: bytes) -> int:
-        """A module from a cubin."""
+        """A module from a cubin, or from PTX that ends with a zero byte."""
         return int(self._inside("cuModuleLoadData", image))
 
     def unload(self, module: int) -> None:
@@ -210,7 +214,8 @@ class CudaPythonGpu(Closing):
 
         name = self._call("cuDeviceGetName", 256, self._device)
         return GpuFacts(
-            name.rstrip(b"\0").decode(),
+            # Behind the name lies what the library filled the memory with.
+            name.partition(b"\0")[0].decode(),
             f"sm_{ask('COMPUTE_CAPABILITY_MAJOR')}{ask('COMPUTE_CAPABILITY_MINOR')}",
             ask("MULTIPROCESSOR_COUNT"),
             int(self._call("cuDeviceTotalMem", self._device)),
@@ -222,16 +227,41 @@ class CudaPythonGpu(Closing):
             return self._call(name, *arguments)
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        status, *results = getattr(self._cuda, name)(*arguments)
+        try:
+            status, *results = getattr(self._cuda, name)(*arguments)
+        except RuntimeError as error:  # no libcuda, or one that lacks the function
+            raise Unavailable(
+                "NVIDIA driver",
+                expected=f"one that has {name}",
+                found=" ".join(str(error).split()),
+                remedy="install a newer driver (https://www.nvidia.com/drivers)",
+            ) from None
         if code := int(status):
-            _, text = self._cuda.cuGetErrorString(status)
-            said = text.decode() if isinstance(text, bytes) else str(text)
-            if code == _OUT_OF_MEMORY:
-                raise Unavailable(
-                    "memory of the GPU",
-                    expected=f"room for {arguments[0]} bytes" if arguments else "room",
-                    found=said,
-                    remedy="end other programs that use the GPU, or choose --backend onnxruntime",
-                )
-            raise Failure(name, expected="success", found=f"CUDA error {code}: {said}")
+            raise self._refused(name, code, self._said(status), arguments)
         return results[0] if results else None
+
+    def _said(self, status: Any) -> str:
+        _, text = self._cuda.cuGetErrorString(status)
+        return text.decode() if isinstance(text, bytes) else str(text)
+
+    def _refused(
+        self, name: str, code: int, said: str, arguments: tuple[Any, ...]
+    ) -> Failure | Unavailable:
+        if code == _OUT_OF_MEMORY:
+            return Unavailable(
+                "memory of the GPU",
+                expected=f"room for {arguments[0]} bytes" if name == "cuMemAlloc" else "room",
+                found=said,
+                remedy="end other programs that use the GPU, or choose --backend onnxruntime",
+            )
+        found = f"CUDA error {code}: {said}"
+        if name == "cuModuleLoadData" and code in _NOT_LOADED:
+            newest = int(self._call("cuDriverGetVersion"))
+            return Failure(
+                "loading kernels",
+                expected=f"code for {self.facts.architecture} that a driver of CUDA "
+                f"{newest // 1000}.{newest % 1000 // 10} takes",
+                found=found,
+                remedy="if a newer CUDA compiled it, install a newer driver",
+            )
+        return Failure(name, expected="success", found=found)

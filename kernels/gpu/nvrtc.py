@@ -1,4 +1,4 @@
-"""NVIDIA's run-time compiler, called through its C library: CUDA C++ → cubin.
+"""NVIDIA's run-time compiler, called through its C library: CUDA C++ → cubin, or PTX.
 
 It compiles for every architecture it knows on a machine without a GPU, a driver or a toolkit: the
 wheel ``nvidia-cuda-nvrtc`` brings it whole.
@@ -32,17 +32,18 @@ STANDARD_OPTIONS = (
 
 _NAMES = ("libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so")
 _COMPILATION_FAILED = 6
-_BAD_ARCHITECTURE = "--gpu-architecture"
+_ARCHITECTURE = "--gpu-architecture"
+_REAL, _VIRTUAL = "sm_", "compute_"
 
 
 @dataclass(frozen=True)
 class Cubin:
-    """Machine code for one architecture.
+    """Machine code for one architecture, or PTX of which the driver makes some.
 
     Attributes:
-        image: the ELF file that the driver loads.
-        architecture: such as ``"sm_90"``.
-        kernels: what each takes, by name.
+        image: the ELF file, or the text with a zero byte behind it, that the driver loads.
+        architecture: such as ``"sm_90"``; ``"compute_90"`` of PTX.
+        kernels: what each takes, by name; unknown of PTX.
     """
 
     image: bytes
@@ -54,7 +55,7 @@ def compile_cubin(unit: Unit, architecture: str, options: tuple[str, ...] = ()) 
     """Compile a source for one architecture.
 
     Args:
-        architecture: such as ``"sm_90"``.
+        architecture: such as ``"sm_90"``; ``"compute_90"`` gives PTX.
         options: of NVRTC, after `STANDARD_OPTIONS`.
 
     Raises:
@@ -63,8 +64,8 @@ def compile_cubin(unit: Unit, architecture: str, options: tuple[str, ...] = ()) 
         Failure: the source does not compile; its first error is in the message.
     """
     nvrtc = _library()
-    known = architectures()
-    if architecture.removeprefix("sm_").rstrip("af") not in map(str, known):
+    known, wants_ptx = architectures(), architecture.startswith(_VIRTUAL)
+    if _capability(architecture) not in known:
         raise Unavailable(
             f"compiling for {architecture}",
             expected=f"an architecture out of {', '.join(map(str, known))}",
@@ -85,13 +86,14 @@ def compile_cubin(unit: Unit, architecture: str, options: tuple[str, ...] = ()) 
         ),
     )
     try:
-        arguments = [f"{_BAD_ARCHITECTURE}={architecture}", *STANDARD_OPTIONS, *options]
+        arguments = [f"{_ARCHITECTURE}={architecture}", *STANDARD_OPTIONS, *options]
         status = nvrtc.nvrtcCompileProgram(program, len(arguments), _strings(arguments))
         log = _bytes(nvrtc, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog", program)
         said = log.rstrip(b"\0").decode(errors="replace")
         if status:
             raise _refused(unit, architecture, status, said)
-        image = _bytes(nvrtc, "nvrtcGetCUBINSize", "nvrtcGetCUBIN", program)
+        form = "PTX" if wants_ptx else "CUBIN"
+        image = _bytes(nvrtc, f"nvrtcGet{form}Size", f"nvrtcGet{form}", program)
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
     return Cubin(image, architecture, parse_resources(said))
@@ -121,6 +123,20 @@ def architectures() -> tuple[int, ...]:
     return tuple(found)
 
 
+def target(architecture: str) -> str:
+    """What to compile for a GPU of this architecture: itself, or where NVRTC is older than the GPU
+    the newest PTX below it, of which the GPU's driver makes machine code.
+
+    Raises:
+        MissingExtra: NVRTC is not installed.
+    """
+    capability, known = _capability(architecture), architectures()
+    below = [one for one in known if one < capability]
+    if capability in known or not below:
+        return architecture
+    return f"{_VIRTUAL}{max(below)}"
+
+
 def missing() -> str:
     """Why nothing can be compiled here, in words; empty if it can."""
     try:
@@ -147,12 +163,29 @@ def candidates() -> Iterator[str]:
 def _library() -> Any:
     for path in candidates():
         try:
+            _load_builtins(Path(path))
             library = ctypes.CDLL(path)
         except OSError:
             continue
         library.nvrtcGetErrorString.restype = ctypes.c_char_p
         return library
     raise MissingExtra("nvidia.cuda_nvrtc", EXTRA, "compiling CUDA kernels")
+
+
+def _load_builtins(library: Path) -> None:
+    """Load what NVRTC asks the system's loader for when it compiles, from NVRTC's own folder.
+
+    Not every wheel says where it lies: 13.0's, which PyTorch 2.11 brings, finds nothing by itself.
+    """
+    if library.is_absolute():
+        for path in sorted(library.parent.glob("libnvrtc-builtins.so.*")):
+            ctypes.CDLL(str(path))
+
+
+def _capability(architecture: str) -> int:
+    """90 of ``"sm_90"``, ``"sm_90a"`` and ``"compute_90"``; 0 of what is no architecture."""
+    digits = architecture.removeprefix(_REAL).removeprefix(_VIRTUAL).rstrip("af")
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _check(call: str, status: int) -> None:

@@ -2,7 +2,7 @@
 
 A directory may bring cubins. One is used where it was made from the sources and options that this
 version would compile, with arguments of the same ABI, for this very architecture; anything else is
-compiled by NVRTC, or refused in one line that says why.
+compiled by NVRTC (to PTX where the GPU is newer than NVRTC), or refused in one line that says why.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class Obtained:
     """Machine code, ready to load.
 
     Attributes:
-        image: the cubin.
-        kernels: what each of its kernels takes.
+        image: the cubin, or PTX where NVRTC does not know the architecture.
+        kernels: what each of its kernels takes; unknown of PTX.
         origin: where it came from, in words.
     """
 
@@ -105,7 +105,7 @@ def obtain(
             why = f"its cubins are for {', '.join(there)}" if there else "it holds no cubins"
         why = f"{shipped.folder}: {why}"
     try:
-        made = cache.obtain(program.unit, architecture, program.options)
+        made = cache.obtain(program.unit, nvrtc.target(architecture), program.options)
     except MissingExtra as error:
         raise Unavailable(
             f"{program.name} kernels for {architecture}",
@@ -113,7 +113,10 @@ def obtain(
             found=f"{why}; NVRTC is {error.found}",
             remedy=error.remedy,
         ) from None
-    return Obtained(made.image, made.kernels, f"NVRTC {nvrtc.version()}")
+    origin = f"NVRTC {nvrtc.version()}"
+    if made.architecture != architecture:
+        origin += f", PTX of {made.architecture} that the driver compiles"
+    return Obtained(made.image, made.kernels, origin)
 
 
 def _mismatch(cubin: CubinSpec, program: Program) -> str:

@@ -8,6 +8,7 @@ from ...contract.field import DisplacementSpec
 from ..arrays import Bool, Float32, Int32, Vector
 from ..occupancy import Occupancy
 from ..threads import ThreadPool
+from .occupancy import unpack_cells
 
 SLACK = 1e-3
 """How far a cell's faces are moved out, in cells, so that rounding cannot leave out a node."""
@@ -21,7 +22,7 @@ def active_nodes(
     # Matrix products count, for each node, the occupied cells that reach it.
     reached = np.einsum(
         "zyx,ax,by,cz->cba",
-        occupancy.cells.astype(np.float32),
+        unpack_cells(occupancy.bits, occupancy.resolution).astype(np.float32),
         near_x.astype(np.float32),
         near_y.astype(np.float32),
         near_z.astype(np.float32),

@@ -9,7 +9,7 @@ from ..arrays import Float32, Int32
 from ..occupancy import Occupancy
 from ..threads import ThreadPool
 from ..traversal import RAY_DONE, MarchState, Samples
-from .occupancy import cells_of
+from .occupancy import cells_of, unpack_cells
 
 LAST_STEP = 2**24
 """Beyond it a lattice index is no longer exact in float32."""
@@ -36,7 +36,7 @@ def march(
     d, start, stop = directions[live], near[live], far[live]
     offset = np.full(len(live), spec.phase, np.float32) if phase is None else phase[live]
     step = np.float32(spec.step)
-    cells = occupancy.cells
+    cells = unpack_cells(occupancy.bits, occupancy.resolution)
     k = state.cursor[live].astype(np.int32)
     got = np.zeros(len(live), np.int32)
     wanted = np.minimum(count, spec.max_samples - state.taken[live])

@@ -10,8 +10,8 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict
-from types import TracebackType
 
+from ...contract.closing import Closing
 from ...contract.data import Frame
 from ...contract.emotions import checked_intensity, emotion_index
 from ...contract.errors import BadOption, SessionMisuse
@@ -31,7 +31,7 @@ CLOSING_SECONDS = 2.0
 callback may be waiting for a lock that the closing thread holds."""
 
 
-class LiveDriver:
+class LiveDriver(Closing):
     """Puts a session on a clock from now on; owns it.
 
     Every 40 ms a frame is due. What is to be shown then must have been pushed before the frame is
@@ -187,19 +187,11 @@ class LiveDriver:
         self._stop()
         self._tell()
 
-    def __enter__(self) -> LiveDriver:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
+    def _leave(self, failed: bool) -> None:
+        if failed:  # an error of the driver must not be raised over that of the block
             self._stop()
+        else:
+            self.close()
 
     def _stop(self) -> None:
         self._inbox.close()

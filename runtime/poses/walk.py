@@ -6,18 +6,15 @@ within a frame. Here it slows down and gathers way: the place on the track is av
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections import deque
 
 import numpy as np
 
 from ...contract.data import Float32, Pose
-from ..easing import smoothstep
+from .glide import Glide, GlideSpeed
 from .idle import IdleTrack
-from .rotation import Float64, rotation_matrix, rotation_vector
-
-_PEAK_OF_SMOOTHSTEP = 1.5
-"""Steepest slope of 3x² - 2x³ over that of a straight line."""
+from .movement import Movement
+from .rotation import Float64
 
 _EASED = 10
 """Frames before and after the one at hand that its place on the idle track is averaged over."""
@@ -29,51 +26,18 @@ _WHOLE = 9
 """Decimals of such a place: what rounding leaves of a steady walk is no part of a pose."""
 
 
-@dataclass(frozen=True)
-class GlideSpeed:
-    """The most that gliding between two tracks adds to a track's own movement.
-
-    Attributes:
-        rotation: radians a frame.
-        translation: head-space units a frame.
-    """
-
-    rotation: float = math.radians(1.0)
-    translation: float = 0.02
-
-
 def mirrored(index: int, length: int) -> int:
     """Place of ``index`` on a track walked forwards and backwards in turn without end."""
     turn, place = divmod(index, length)
     return place if turn % 2 == 0 else length - 1 - place
 
 
-@dataclass(frozen=True)
-class _Glide:
-    """What still separates the head from the track it follows, and how it fades.
-
-    Attributes:
-        rotation, translation: the offset when the glide began.
-        begin: frame at which it began; the frame before it had the whole offset.
-        frames: how long it takes.
-    """
-
-    rotation: Float64
-    translation: Float64
-    begin: int
-    frames: int
-
-    def share(self, frame: int) -> float:
-        """Part of the offset that is left at ``frame``, 1 … 0."""
-        return 1.0 - float(smoothstep((frame - self.begin + 1) / self.frames))
-
-
 class PoseWalk:
     """The head's pose, frame after frame.
 
     Speech walks the filmed track by absolute frame index, mirrored at its ends; silence walks the
-    idle track the same way, with eased stops. At a change the head keeps its pose and the offset
-    from the new track fades out, no faster than ``speed``.
+    idle track the same way, with eased stops. At a change the head keeps its pose and its speed and
+    glides to the new track.
 
     Args:
         poses: (N, 3, 4) float32 as filmed.
@@ -85,25 +49,28 @@ class PoseWalk:
         self._poses, self._idle = poses, idle
         self._speed = speed or GlideSpeed()
         self._was_silent: bool | None = None
-        self._last: Float64 | None = None
-        self._glide: _Glide | None = None
+        self._shown: deque[Float64] = deque(maxlen=2)
+        self._glide: Glide | None = None
 
     def step(self, frame: int, silent: bool) -> Pose:
         """The pose of ``frame``; frames must be asked for in order."""
-        target = self._on_track(frame, silent)
-        if self._last is not None and silent != self._was_silent:
-            # The offset from where this track was a frame ago, so that both sides move alike.
-            self._glide = self._begin(frame, self._on_track(max(0, frame - 1), silent))
-        pose = target
+        if self._shown and silent != self._was_silent:
+            self._glide = self._begin(frame, silent)
+        pose = self._on_track(frame, silent)
         if self._glide is not None:
-            left = self._glide.share(frame)
-            pose = target.copy()
-            pose[:, :3] = rotation_matrix(self._glide.rotation * left) @ target[:, :3]
-            pose[:, 3] += self._glide.translation * left
-            if left == 0.0:
+            if self._glide.over(frame):
                 self._glide = None
-        self._was_silent, self._last = silent, pose
+            else:
+                pose = self._glide.pose(frame, pose)
+        self._was_silent = silent
+        self._shown.append(pose)
         return Pose(pose.astype(np.float32), silent)
+
+    def _begin(self, frame: int, silent: bool) -> Glide:
+        # With a single frame before this one its movement is not known: none is taken.
+        head = self._shown[0], self._shown[-1]
+        track = [self._on_track(past, silent) for past in (frame - len(self._shown), frame - 1)]
+        return Glide.at(frame, head, track, self._speed)
 
     def _on_track(self, frame: int, silent: bool) -> Float64:
         if not silent:
@@ -114,11 +81,7 @@ class PoseWalk:
         pose = self._filmed(first)
         if part == 0.0:
             return pose
-        after = self._filmed(first + 1)
-        turn = rotation_vector(after[:, :3] @ pose[:, :3].T)
-        pose[:, :3] = rotation_matrix(part * turn) @ pose[:, :3]
-        pose[:, 3] += part * (after[:, 3] - pose[:, 3])
-        return pose
+        return (Movement.between(pose, self._filmed(first + 1)) * part).of(pose)
 
     def _idle_place(self, frame: int) -> int:
         """Where in the film the idle track is at ``frame``. Before the first it comes from where it
@@ -130,13 +93,3 @@ class PoseWalk:
     def _filmed(self, place: int) -> Float64:
         pose: Float64 = self._poses[place].astype(np.float64)
         return pose
-
-    def _begin(self, frame: int, track: Float64) -> _Glide:
-        assert self._last is not None
-        rotation = rotation_vector(self._last[:, :3] @ track[:, :3].T)
-        translation = self._last[:, 3] - track[:, 3]
-        frames = _PEAK_OF_SMOOTHSTEP * max(
-            float(np.linalg.norm(rotation)) / self._speed.rotation,
-            float(np.linalg.norm(translation)) / self._speed.translation,
-        )
-        return _Glide(rotation, translation, frame, max(1, math.ceil(frames)))

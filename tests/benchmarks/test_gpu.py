@@ -40,6 +40,12 @@ for part in ("emogene.contract", "emogene.kernels", "benchmarks.gpu"):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+from benchmarks.gpu import run, scenes
+from emogene.kernels.gpu.field_memory import model_arrays
+scene = scenes.make_scene("realtime", 1)
+frame = scene.frame(8, 2)
+assert model_arrays(scene.field, scene.weights, scene.torso.spec)[3].max() > 0
+assert run._reference(scene).render(frame.inputs(), frame.background).samples > 0
 from benchmarks.gpu.__main__ import main
 sys.exit(main([]))
 """
@@ -52,6 +58,7 @@ def without_a_gpu() -> bool:
 @pytest.mark.skipif(not without_a_gpu(), reason="there is a GPU")
 def test_without_a_gpu_it_says_so_and_needs_little() -> None:
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
+    environment["EMOGENE_KERNELS_LIBRARY"] = "/nowhere"  # it was not compiled either
     done = subprocess.run(
         [sys.executable, "-c", BARE], capture_output=True, text=True, env=environment, check=False
     )

@@ -11,6 +11,7 @@ import pytest
 
 from emogene.capi.config import installed
 
+from . import library as c
 from .conftest import HOSTS, PROGRAMS, Build
 
 LIBRARY = installed() / "lib" / "libemogene.so"
@@ -103,6 +104,19 @@ def test_threads_that_come_and_go_leave_nothing_behind(build, run, tiny_engines)
     assert last - first <= 2048, (first, last)
 
 
+def run_python(program: str, *arguments: Path) -> tuple[int, str, str]:
+    """``program`` in a Python of its own: its status, what it printed, what it complained of."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 def test_a_thread_that_holds_pythons_lock_may_call(tiny_engines):
     """`ctypes.PyDLL` keeps the lock during calls, as extension modules do that do not give it back;
     threads that render meanwhile need it to go on."""
@@ -126,19 +140,13 @@ held.emogene_close.argtypes = [ctypes.c_void_p]
 assert held.emogene_close(avatar) == 0
 print("done")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program, LIBRARY, tiny_engines],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.stdout == "done\n", done.stderr
+    assert run_python(program, LIBRARY, tiny_engines) == (0, "done\n", "")
 
 
-def test_native_threads_may_call_while_pythons_process_ends(tiny_engines):
-    """Python ends them, silently; the process ends as if they were not there."""
+@pytest.mark.parametrize("attempt", range(4))
+def test_native_threads_may_call_while_pythons_process_ends(tiny_engines, attempt):
+    """Its end waits for those inside. Unwinding them in a destructor aborted the process, most of
+    the time in four attempts."""
     program = """
 import ctypes, sys
 from tests.capi import library as c
@@ -152,15 +160,38 @@ for k in range(100):
         posix.pthread_join(threads[-1], None)
 print(len(sys._current_frames()) <= 11)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program, tiny_engines],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    assert run_python(program, tiny_engines) == (0, "True\n", "")
+
+
+def test_who_calls_after_python_began_to_end_is_turned_away(tiny_engines):
+    """The thread that ends Python may go on: what it does at its end is to close what it opened."""
+    program = """
+import atexit, sys, threading
+from tests.capi import library as c
+
+def late():
+    ending.wait()
+    said.append((c.library().emogene_flush(session), c.last_error()))
+    answered.set()
+
+def ask():
+    ending.set()
+    answered.wait()
+    print(*said[0])
+    print(c.library().emogene_flush(session), c.library().emogene_close(avatar))
+
+ending, answered, said = threading.Event(), threading.Event(), []
+atexit.register(ask)  # runs after what the library registers later
+threading.Thread(target=late, daemon=True).start()
+avatar = c.open_avatar(sys.argv[1])
+session = c.open_session(avatar, size=32)
+"""
+    assert run_python(program, tiny_engines) == (
+        0,
+        f"{c.UNAVAILABLE} Python in this process: expected to run, found that it has begun to end"
+        " — call no more once the process ends\n0 0\n",
+        "",
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
 
 
 def test_the_library_needs_nothing_of_python_to_load():

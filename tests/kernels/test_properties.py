@@ -55,7 +55,7 @@ def by_ray(parts: list[Samples], rays: int) -> list[np.ndarray]:
     return [distances[numbers == ray] for ray in range(rays)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(marches())
 def test_samples_lie_on_the_lattice_in_occupied_cells_inside_the_box(
     arguments: dict[str, object],
@@ -84,7 +84,7 @@ def test_samples_lie_on_the_lattice_in_occupied_cells_inside_the_box(
     assert (state.taken <= spec.max_samples).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(marches(), st.lists(st.integers(1, 9), min_size=1, max_size=4))
 def test_rounds_of_any_size_give_the_same_samples(
     arguments: dict[str, object], sizes: list[int]
@@ -101,7 +101,7 @@ def test_rounds_of_any_size_give_the_same_samples(
         np.testing.assert_array_equal(once, rounds)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(marches(), st.integers(1, 9), st.sampled_from([0.0, 1e-2, 0.3]))
 def test_compositing_in_rounds_gives_the_same_image(
     arguments: dict[str, object], count: int, threshold: float
@@ -127,7 +127,7 @@ def test_compositing_in_rounds_gives_the_same_image(
     np.testing.assert_array_equal(rounds.used, whole.used)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(marches(), st.tuples(*[st.integers(2, 20)] * 3))
 def test_active_nodes_are_all_that_samples_read(
     arguments: dict[str, object], resolution: tuple[int, int, int]
@@ -145,7 +145,7 @@ def test_active_nodes_are_all_that_samples_read(
         assert active[z, y, x].all()
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(marches(), st.integers(1, 5))
 def test_threads_change_nothing(arguments: dict[str, object], threads: int) -> None:
     many = 700  # rays: several pieces of work

@@ -1,9 +1,13 @@
-"""Reading a cubin as the driver does: its architecture, its kernels and their parameters."""
+"""Reading a cubin or PTX as the driver does: architecture, kernels and their parameters."""
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
+
+CUDA_13 = 65
+"""A cubin's ``EI_OSABI`` from CUDA 13 on; it was 51 before, and the architecture lay elsewhere."""
 
 _MACHINE = 190  # EM_CUDA
 _KERNEL_PARAMETER = 0x17  # EIATTR_KPARAM_INFO
@@ -43,7 +47,31 @@ def _read(image: bytes) -> tuple[str, dict[str, tuple[Parameter, ...]]]:
         name = image[strings + name_at : end].decode()
         if name.startswith(".nv.info."):
             kernels[name.removeprefix(".nv.info.")] = _parameters(image[start : start + length])
-    return f"sm_{flags >> 8 & 0xFF}", kernels
+    number = flags >> 8 if image[7] == CUDA_13 else flags
+    return f"sm_{number & 0xFF}", kernels
+
+
+def read_ptx(text: str) -> tuple[str, dict[str, tuple[Parameter, ...]]]:
+    """The same of PTX: ``"sm_90"`` is the oldest GPU that it is for.
+
+    Raises:
+        ValueError: it is no PTX.
+    """
+    aimed = re.search(r"^\.target (sm_\d+)", text, re.MULTILINE)
+    if not text.lstrip().startswith(("//", ".version")) or aimed is None:
+        raise ValueError("no PTX")
+    kernels = {}
+    for name, given in re.findall(r"\.visible \.entry (\w+)\(([^)]*)\)", text):
+        found, at = [], 0
+        for align, bits, count in re.findall(
+            r"\.param (?:\.align (\d+) )?\.[a-z](\d+)[^,\[]*(?:\[(\d+)\])?", given
+        ):
+            size = int(bits) // 8 * int(count or 1)
+            at += -at % int(align or size)
+            found.append(Parameter(at, size))
+            at += size
+        kernels[name] = tuple(found)
+    return aimed[1], kernels
 
 
 def _parameters(info: bytes) -> tuple[Parameter, ...]:

@@ -2,8 +2,9 @@
 
 Names and parameters are those of the real module, which a test compares. Cubins are real ones, read
 as the driver reads them: what is no cubin, is for another GPU, or lacks a kernel is refused, and a
-launch takes as many bytes of each argument as the cubin says. What the kernel then does is up to
-``Machine.kernels``.
+launch takes as many bytes of each argument as the cubin says. PTX is taken for this GPU and newer
+ones. Cubins of CUDA 13 are another file format and refused by drivers before it. What the kernel
+then does is up to ``Machine.kernels``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .cubin_file import Parameter, read_cubin
+from .cubin_file import CUDA_13, Parameter, read_cubin, read_ptx
 
 if TYPE_CHECKING:
     from .fake_cuda import Machine
@@ -30,6 +31,8 @@ STATIC_LIMIT = 48 << 10
 """Bytes of shared memory that a block gets without asking."""
 
 THREADS_LIMIT = 1024
+
+RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 
 
 class CudaError(Exception):
@@ -60,7 +63,10 @@ _ENUMERATIONS: dict[str, dict[str, int]] = {
         "CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN": 97,
     },
     "CUfunction_attribute": {"CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES": 8},
-    "CUstreamCaptureMode": {"CU_STREAM_CAPTURE_MODE_THREAD_LOCAL": 1},
+    "CUstreamCaptureMode": {
+        "CU_STREAM_CAPTURE_MODE_THREAD_LOCAL": 1,
+        "CU_STREAM_CAPTURE_MODE_RELAXED": RELAXED,
+    },
 }
 
 
@@ -90,6 +96,10 @@ class _State:
         self.functions: dict[int, tuple[str, tuple[Parameter, ...]]] = {}
         self.allowed: dict[int, int] = {}
         self.events: dict[int, float | None] = {}
+        self.strict = False  # a stream is captured in a mode that forbids allocating
+
+    def cuDriverGetVersion(self) -> int:
+        return self.machine.cuda
 
     # Device and context
 
@@ -106,7 +116,7 @@ class _State:
         return ordinal
 
     def cuDeviceGetName(self, length: int, dev: int) -> bytes:
-        return b"Model GPU".ljust(length, b"\0")
+        return b"Model GPU\0".ljust(length, b" ")  # as the real module does
 
     def cuDeviceGetAttribute(self, attrib: int, dev: int) -> int:
         number = int(self.machine.architecture.removeprefix("sm_"))
@@ -141,8 +151,7 @@ class _State:
 
     def cuMemAlloc(self, bytesize: int) -> int:
         machine = self._inside()
-        if machine.capturing:
-            raise CudaError(CAPTURE_UNSUPPORTED)
+        self._not_forbidden()
         if bytesize <= 0:
             raise CudaError(INVALID_VALUE)
         if sum(map(len, machine.allocations.values())) + bytesize > machine.memory:
@@ -154,6 +163,7 @@ class _State:
         return ctypes.addressof(block)
 
     def cuMemFree(self, dptr: int) -> None:
+        self._not_forbidden()
         if self._inside().allocations.pop(dptr, None) is None:
             raise CudaError(INVALID_VALUE)
 
@@ -243,14 +253,14 @@ class _State:
         machine = self._inside()
         if hStream == 0 or machine.capturing:
             raise CudaError(CAPTURE_UNSUPPORTED)
-        machine.capturing = hStream
+        machine.capturing, self.strict = hStream, mode != RELAXED
         machine.graphs[hStream], machine.streams[hStream] = machine.streams[hStream], []
 
     def cuStreamEndCapture(self, hStream: int) -> int:
         machine = self._inside()
         if machine.capturing != hStream:
             raise CudaError(CAPTURE_INVALIDATED)
-        recorded, machine.capturing = machine.streams[hStream], 0
+        recorded, machine.capturing, self.strict = machine.streams[hStream], 0, False
         machine.streams[hStream] = machine.graphs.pop(hStream)
         graph = machine.handle()
         machine.graphs[graph] = recorded
@@ -276,10 +286,17 @@ class _State:
     def cuModuleLoadData(self, image: bytes) -> int:
         machine = self._inside()
         try:
-            architecture, kernels = read_cubin(bytes(image))
+            if image[:4] == b"\x7fELF":
+                if image[7:8] == bytes([CUDA_13]) and machine.cuda < 13000:
+                    raise CudaError(INVALID_IMAGE)
+                architecture, kernels = read_cubin(bytes(image))
+                fits = architecture == machine.architecture
+            else:
+                least, kernels = read_ptx(image.partition(b"\0")[0].decode())
+                fits = _number(least) <= _number(machine.architecture)
         except ValueError:
             raise CudaError(INVALID_IMAGE) from None
-        if architecture != machine.architecture:
+        if not fits:
             raise CudaError(NO_BINARY_FOR_GPU)
         module = machine.handle()
         self.modules[module] = kernels
@@ -339,6 +356,10 @@ class _State:
 
     # What all of them need
 
+    def _not_forbidden(self) -> None:
+        if self.strict:
+            raise CudaError(CAPTURE_UNSUPPORTED)
+
     def _inside(self) -> Machine:
         """The machine, if the primary context is retained and current in this thread."""
         if not self.retained or not getattr(self.here, "stack", []):
@@ -359,6 +380,10 @@ class _State:
     def _enqueue(self, stream: int, work: Callable[[], Any]) -> None:
         self._inside()
         self._stream(stream).append(work)
+
+
+def _number(architecture: str) -> int:
+    return int(architecture.removeprefix("sm_"))
 
 
 def _copied(pointers: int, parameters: tuple[Parameter, ...]) -> bytes:

@@ -103,7 +103,7 @@ def test_raw_samples():
     assert len(load(np.ones(1, np.float32), rate=8000)) == 2
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.sampled_from([8_000, 11_025, 16_000, 44_100, 48_000]),
     st.lists(st.integers(0, 20_000), max_size=10),

@@ -13,9 +13,9 @@ from emogene.contract.data import Frame
 from emogene.contract.errors import BadOutput
 from emogene.runtime.background_sink import WAITING, BackgroundSink
 from emogene.runtime.video import Mp4Writer
+from tests.patience import PATIENCE
 
 SIZE = (4, 6)
-PATIENCE = 10.0
 """Seconds a test waits for a thread that is not stuck."""
 
 

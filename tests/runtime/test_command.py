@@ -20,6 +20,7 @@ import soundfile
 from emogene.contract.errors import BadAudio
 from emogene.runtime import commands_run
 from emogene.runtime.audio import decode
+from tests.patience import eventually
 from tests.speech import spoken
 
 PROGRAM = (sys.executable, "-c", "from emogene.runtime.commands import main; main()")
@@ -228,9 +229,7 @@ def test_interrupted(folder: Path) -> None:
     soundfile.write(folder / "long.wav", np.tile(spoken(), 40), 16_000)
     names = {p.name for p in folder.iterdir()}
     process = start(folder, "long.wav", "--engine-dir", "e", "-o", "out.mp4", "--size", "256")
-    deadline = time.monotonic() + 60
-    while {p.name for p in folder.iterdir()} == names and time.monotonic() < deadline:
-        time.sleep(0.02)  # until the temporary file shows that frames are being written
+    eventually(lambda: {p.name for p in folder.iterdir()} != names)  # frames are being written
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

@@ -24,7 +24,7 @@ def taken(intake: Intake, pieces: list[object]) -> Samples:
     return np.concatenate([*made, intake.flush()])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sampled_from((8_000, 16_000, 44_100, 48_000)),
     st.lists(st.integers(0, 6_000), max_size=8),

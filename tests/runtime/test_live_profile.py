@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import tracemalloc
 from collections.abc import Iterator
@@ -23,8 +24,8 @@ from emogene.contract.landmarks import (
 from emogene.contract.units import FRAMES_PER_SECOND, SAMPLE_RATE, SAMPLES_PER_FRAME, frames_of
 from emogene.contract.weights import POSES
 from emogene.runtime.loading import load_engine_directory
+from emogene.runtime.poses.glide import GlideSpeed
 from emogene.runtime.poses.rotation import angle_between
-from emogene.runtime.poses.walk import GlideSpeed
 from emogene.runtime.profiles import LIVE, OFFLINE, OVERHANG
 from emogene.runtime.session import Session
 from tests.speech import spoken
@@ -242,6 +243,7 @@ def test_an_endless_stream_takes_no_more_and_no_more_memory(watched: Watched) ->
                             pass
                         watched.moments().clear()
                     assert session.metrics.held_seconds < 5
+                gc.collect()
                 kept.append(tracemalloc.get_traced_memory()[0])
                 assert minute or session.metrics.frames > 1000
         finally:

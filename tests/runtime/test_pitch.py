@@ -151,7 +151,7 @@ def test_pyin_hears_the_same_pitch_where_we_hear_one():
     assert (apart <= 3).mean() >= 0.90
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.integers(0, 40_000), max_size=12), st.integers(0, 40_000))
 def test_any_cut_gives_the_same_values(cuts, length):
     samples = spoken(voice=WOMAN)[4000 : 4000 + length]

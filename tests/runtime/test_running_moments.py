@@ -25,7 +25,7 @@ def heard(*sounds: np.ndarray) -> RunningMoments:
     return moments
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 40_000), max_size=9))
 def test_any_cut_gives_the_same_bits(cuts: list[int]) -> None:
     sound = spoken()[:40_000]

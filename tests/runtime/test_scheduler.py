@@ -17,7 +17,8 @@ from emogene.runtime.live.driver import LiveDriver
 from emogene.runtime.live.options import LiveOptions
 from emogene.runtime.scheduler import Beats, FrameScheduler, LoadMeter
 from tests.lawbook import assert_same_frames
-from tests.runtime.live.fake_clock import PATIENCE, FakeClock, eventually
+from tests.patience import PATIENCE, eventually
+from tests.runtime.live.fake_clock import FakeClock
 
 
 def start(act: Callable[[], object]) -> threading.Thread:

@@ -137,7 +137,7 @@ def test_audio_must_begin_at_a_frame():
     assert len(truth) == len(speaking(sound))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 90_000), max_size=12))
 def test_any_cut_gives_the_same_judgements(cuts):
     sound = dialogue()[0] + noise(len(dialogue()[0]), 1e-3)

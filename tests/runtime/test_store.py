@@ -12,7 +12,7 @@ from emogene.runtime.audio.store import LOOSE_PIECES, SampleStore
 Samples = NDArray[np.float32]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 400), st.integers(0, 300))))
 def test_what_is_not_forgotten_can_be_read(steps: list[tuple[int, int, int]]) -> None:
     store, place = SampleStore(), 0

@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from emogene.contract.motion import IdleSpec
+from emogene.runtime.poses.glide import COAST, GlideSpeed
 from emogene.runtime.poses.idle import IdleTrack, build_idle_track
+from emogene.runtime.poses.movement import Movement
 from emogene.runtime.poses.rotation import angle_between, rotation_matrix, rotation_vector
-from emogene.runtime.poses.walk import GlideSpeed, PoseWalk, mirrored
+from emogene.runtime.poses.walk import PoseWalk, mirrored
 
 from .pose_tracks import track
 
 SPEED = GlideSpeed(rotation=math.radians(0.8), translation=0.015)
-SWAY = 12 * np.sin(np.arange(140) / 9)
-SWAY[20:35], SWAY[70:100] = SWAY[20], SWAY[70]
-POSES = track(SWAY)
+PACE = np.ones(190)
+PACE[20:50], PACE[80:120] = 0, 0
+PACE = np.convolve(PACE, np.hanning(11) / np.hanning(11).sum(), "same")
+# Sways, and rests twice where it happens to be; both ends are turning points.
+POSES = track(12 * np.cos(np.cumsum(PACE) * 5 * np.pi / PACE.sum()))
 
 
 def walk(seed: int = 0) -> PoseWalk:
     return PoseWalk(POSES, build_idle_track(POSES, IdleSpec(gap=10), "tolerant", seed), SPEED)
 
 
-def steps(matrices: np.ndarray) -> tuple[float, float]:
-    """Largest rotation (radians) and translation from one pose to the next."""
-    wide = matrices.astype(np.float64)
-    turns = [angle_between(a[:, :3], b[:, :3]) for a, b in zip(wide[1:], wide, strict=False)]
-    shifts = np.linalg.norm(np.diff(wide[:, :, 3], axis=0), axis=1)
-    return max(turns), float(shifts.max())
+@dataclass(frozen=True)
+class Pace:
+    """The most from one pose to the next, and by how much that changes from frame to frame."""
+
+    turn: float
+    shift: float
+    turn_change: float
+    shift_change: float
+
+    @staticmethod
+    def of(poses: Iterable[NDArray[np.float32]]) -> Pace:
+        moves = [
+            Movement.between(a, b)
+            for a, b in itertools.pairwise(pose.astype(np.float64) for pose in poses)
+        ]
+        turns = np.array([move.rotation for move in moves])
+        shifts = np.array([move.translation for move in moves])
+        return Pace(
+            *(float(np.linalg.norm(of, axis=1).max()) for of in (turns, shifts)),
+            *(
+                float(np.linalg.norm(np.diff(of, axis=0), axis=1).max(initial=0.0))
+                for of in (turns, shifts)
+            ),
+        )
 
 
 def test_rotation_vectors_and_matrices() -> None:
@@ -88,32 +114,40 @@ def test_an_idle_head_slows_down_before_it_rests() -> None:
     assert np.abs(np.diff(moved)).max() < 0.2 * fastest
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     runs=st.lists(st.integers(1, 60), min_size=2, max_size=12),
     begins_silent=st.booleans(),
     seed=st.integers(0, 50),
 )
-def test_every_step_is_bounded(runs: list[int], begins_silent: bool, seed: int) -> None:
-    made, matrices, silent = walk(seed), [], begins_silent
+def test_neither_the_place_nor_the_speed_of_the_head_jumps(
+    runs: list[int], begins_silent: bool, seed: int
+) -> None:
+    made, poses, silent = walk(seed), [], begins_silent
     for run in runs:
         for _ in range(run):
-            matrices.append(made.step(len(matrices), silent).matrix)
+            poses.append(made.step(len(poses), silent).matrix)
         silent = not silent
-    own_turn, own_shift = steps(POSES)
-    if len(matrices) > 1:
-        turn, shift = steps(np.array(matrices))
+    if len(poses) > 2:
+        check_pace(Pace.of(poses), Pace.of(POSES))
+
+
+def check_pace(found: Pace, own: Pace) -> None:
+    for one, its_change, most, change, glide in (
+        (found.turn, found.turn_change, own.turn, own.turn_change, SPEED.rotation),
+        (found.shift, found.shift_change, own.shift, own.shift_change, SPEED.translation),
+    ):
+        # While the head coasts its track may take up speed: b' t is 3.9 frames at most.
+        fastest = most + 4 * change + glide
         # float32 poses: rounding of 8 units is 5e-7, of a rotation 1e-7.
-        assert turn <= own_turn + SPEED.rotation + 1e-5
-        assert shift <= own_shift + SPEED.translation + 1e-5
+        assert one <= fastest + 1e-5
+        coasting, fading = 1.5 / COAST * (fastest + most), 4 / COAST * glide
+        assert its_change <= change + coasting + fading + 1e-5
 
 
-def test_the_glide_arrives() -> None:
-    made = walk()
-    for frame in range(90):
-        made.step(frame, silent=False)
-    idle = build_idle_track(POSES, IdleSpec(gap=10), "tolerant", 0)
-    poses = [made.step(frame, silent=True).matrix for frame in range(90, 190)]
-    place = mirrored(189, len(idle.source))
-    np.testing.assert_array_equal(poses[-1], POSES[idle.source[place]])
-    assert angle_between(poses[0][:, :3].astype(float), POSES[89][:, :3].astype(float)) < 0.05
+def test_the_glide_arrives_and_then_is_the_track() -> None:
+    made, silent_from_the_start = walk(), walk()
+    for frame in range(200):
+        there = silent_from_the_start.step(frame, silent=True).matrix
+        pose = made.step(frame, silent=frame >= 90).matrix
+        assert (frame > 140) <= np.array_equal(pose, there)

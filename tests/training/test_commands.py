@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from emogene.training.demo.recipe import DemoConfig
 from emogene.training.devices import check_device
 from emogene.training.loop import LoopConfig
 from emogene.training.torso_field import TorsoTrainingConfig
+from tests.patience import eventually
 
 from .tiny_field import tiny_torso
 from .tiny_film import write_tiny_film
@@ -151,10 +151,12 @@ def stopped_by(signal_number: int, command: list[str], work: Path) -> tuple[int,
     state = work / "torso" / "state.safetensors"
     before = state.stat().st_mtime_ns if state.exists() else 0
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        patience = time.monotonic() + 120
-        while not (state.exists() and state.stat().st_mtime_ns > before):
-            assert process.poll() is None and time.monotonic() < patience
-            time.sleep(0.01)
+        eventually(
+            lambda: (
+                process.poll() is not None or (state.exists() and state.stat().st_mtime_ns > before)
+            )
+        )
+        assert process.poll() is None
         process.send_signal(signal_number)
         error = process.communicate()[1]
         return process.returncode, error

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ...contract.closing import Closing
 from ...contract.errors import BadInput, Failure
 from ...contract.landmarks import LANDMARKS
 from . import mediapipe_tool as protocol
@@ -70,8 +71,8 @@ class LandmarkSource(Protocol):
         ...
 
 
-class MediaPipe:
-    """MediaPipe's face mesh and selfie segmentation, a context manager around its process.
+class MediaPipe(Closing):
+    """MediaPipe's face mesh and selfie segmentation, in a process of their own.
 
     Raises:
         Unavailable: its environment was not made, or cannot be on this Python.
@@ -88,12 +89,6 @@ class MediaPipe:
         self._python = tool_python()
         self._process: subprocess.Popen[bytes] | None = None
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
-
-    def __enter__(self) -> MediaPipe:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the process."""

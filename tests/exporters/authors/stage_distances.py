@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from .checkpoints import Folders
 
 
 def stage_distances(
-    folders: Folders, engines: Path, settings: dict[str, Any], *, constant_noise: bool = False
+    folders: Folders, engines: Path, settings: Mapping[str, Any], *, constant_noise: bool = False
 ) -> dict[str, float]:
     """Relative L2 of each stage's ONNX file, its worst output, from NumPy in float64.
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from emogene.contract.errors import BadOutput, Failure
 from emogene.exporters.engines import build
 from emogene.exporters.engines.build import Progress, build_engine
+from tests.patience import eventually
 
 from . import networks
 
@@ -162,10 +162,7 @@ def test_a_killed_parent_leaves_neither_worker_nor_file(mlp: Path, tmp_path: Pat
         check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    end = time.monotonic() + 10
-    while list(tmp_path.iterdir()) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert not list(tmp_path.iterdir())
+    eventually(lambda: not list(tmp_path.iterdir()))
 
 
 def test_a_file_that_may_not_grow(

@@ -58,7 +58,7 @@ class Device:
         self._device = call("cuDeviceGet", index)
 
     def name(self) -> str:
-        return bytes(call("cuDeviceGetName", 256, self._device)).rstrip(b"\0").decode()
+        return bytes(call("cuDeviceGetName", 256, self._device)).partition(b"\0")[0].decode()
 
     def compute_capability(self) -> tuple[int, int]:
         return self.get_attribute(75), self.get_attribute(76)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.resources import parse_resources
 from emogene.kernels.gpu.sources import Unit
 
-from ...runtime.cubin_file import read_cubin
+from ...runtime.cubin_file import read_cubin, read_ptx
 from .units import SCALE
 
 pytestmark = pytest.mark.skipif(
@@ -38,6 +40,18 @@ def test_what_kernels_take() -> None:
     # A block of 1024 threads leaves 64 registers a thread: 128 floats do not fit.
     assert spill.registers <= 64 and spill.stack > 0
     assert min(spill.spill_stores, spill.spill_loads) > 4 * (128 - 64 - 8)
+
+
+def test_ptx_for_gpus_newer_than_nvrtc() -> None:
+    known = nvrtc.architectures()
+    assert nvrtc.target("sm_90") == "sm_90" and nvrtc.target("sm_50") == "sm_50"
+    assert nvrtc.target(f"sm_{known[-1] + 9}") == f"compute_{known[-1]}"
+    made = nvrtc.compile_cubin(SCALE, nvrtc.target("sm_91"))
+    assert made.architecture == "compute_90" and not made.kernels and made.image[-1:] == b"\0"
+    found, kernels = read_ptx(made.image[:-1].decode())
+    assert found == "sm_90" and kernels == read_cubin(nvrtc.compile_cubin(SCALE, "sm_90").image)[1]
+    # No product may be fused with a sum where the driver compiles either.
+    assert b"fma." not in made.image and b"mul.rn.f32" in made.image
 
 
 def test_options_reach_the_compiler() -> None:
@@ -167,3 +181,31 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     made = CubinCache(tmp_path / "file" / "below").obtain(SCALE, "sm_80")
     assert made.image[:4] == b"\x7fELF"
+
+
+_LIBRARY = """
+#include <dlfcn.h>
+extern "C" const char* nvrtcGetErrorString(int) { return "failed to open its builtins"; }
+extern "C" int nvrtcVersion(int* major, int* minor) {
+    *major = 99, *minor = 0;
+    return dlopen("libnvrtc-builtins.so.99.0", RTLD_NOW) == nullptr ? 7 : 0;
+}
+"""
+
+
+def test_builtins_that_only_lie_beside_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the wheel of 13.0, whose library does not say where it looks."""
+    compiler = os.environ.get("CXX") or shutil.which("g++")
+    if compiler is None:
+        pytest.skip("there is no C++ compiler")
+    for name, text in {"libnvrtc.so.13": _LIBRARY, "libnvrtc-builtins.so.99.0": ""}.items():
+        command = [compiler, "-shared", "-fPIC", f"-Wl,-soname,{name}", "-x", "c++", "-"]
+        subprocess.run([*command, "-o", str(tmp_path / name)], input=text, text=True, check=True)
+    monkeypatch.setattr(nvrtc, "candidates", lambda: iter([str(tmp_path / "libnvrtc.so.13")]))
+    nvrtc._library.cache_clear()
+    try:
+        assert nvrtc.version() == "99.0"
+    finally:
+        nvrtc._library.cache_clear()

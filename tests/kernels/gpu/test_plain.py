@@ -209,3 +209,21 @@ def test_what_it_refuses(opened: Opened) -> None:
     unfit = dataclasses.replace(scene.field, density=wide)
     with pytest.raises(BadOption, match="'density' is wider than 256"):
         opened(dataclasses.replace(scene, field=unfit))
+
+
+def test_a_gpu_newer_than_nvrtc(
+    compiled: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The driver is given PTX."""
+    scene, newest = fused_scenes.scene("realtime"), nvrtc.architectures()[-1]
+    machine = Machine(architecture="sm_199")
+    machine.install(monkeypatch, tmp_path)
+    unit = plain_program(scene.field, scene.torso).unit
+    machine.kernels.update(host_kernels(unit, KERNELS, compiled))
+    with open_gpu("cuda-python") as gpu:
+        field = PlainField(gpu, scene.field, scene.weights, scene.torso)
+        found = field.render(scene.inputs, scene.background)
+        field.close()
+    assert field.origin.endswith(f", PTX of compute_{newest} that the driver compiles")
+    wanted = ReferenceField(scene.field, scene.weights, scene.torso).render(scene.inputs)
+    assert found.rays == wanted.rays and "sm_199" in field.name

@@ -10,8 +10,9 @@ import emogene
 from emogene import Session
 from emogene.runtime.live.driver import LiveDriver
 from emogene.runtime.live.options import PERIOD, LiveOptions
+from tests.patience import eventually
 
-from .fake_clock import FakeClock, eventually
+from .fake_clock import FakeClock
 
 
 class Stage:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 
-PATIENCE = 20.0
-"""Real seconds after which a test that waits for another thread fails."""
+from tests.patience import PATIENCE
 
 
 class FakeClock:
@@ -38,11 +35,3 @@ class FakeClock:
         for condition in waiting:
             with condition:
                 condition.notify_all()
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until ``holds()``; the tests' clock stands still, so it then holds for good."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.0005)

@@ -17,9 +17,9 @@ from emogene import Frame, Session
 from emogene.contract.errors import BadOption, SessionMisuse
 from emogene.runtime.live.driver import LiveDriver
 from emogene.runtime.live.options import PERIOD, LiveOptions
+from tests.patience import PATIENCE, eventually
 
 from .conftest import Stage
-from .fake_clock import PATIENCE, eventually
 
 MakeStage = Callable[..., Stage]
 DELAY = 9
@@ -186,7 +186,7 @@ def test_drivers_leave_no_thread_and_no_descriptor(
         if number == 1:
             before = holds()
     threads, descriptors = holds()
-    assert descriptors == before[1]
+    assert descriptors <= before[1]
     # Ten drivers; the kernels may have needed another thread of theirs meanwhile.
     assert threads <= before[0] + 1
 

@@ -18,9 +18,9 @@ from emogene.runtime.live import driver as driver_module
 from emogene.runtime.live.driver import LiveDriver
 from emogene.runtime.live.inbox import MAX_CALLS
 from emogene.runtime.live.options import PERIOD, LiveOptions
+from tests.patience import PATIENCE, eventually
 
 from .conftest import Stage
-from .fake_clock import PATIENCE, eventually
 
 MakeStage = Callable[..., Stage]
 OpenSession = Callable[..., Session]
