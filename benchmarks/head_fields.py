@@ -25,6 +25,8 @@ from emogene.training.fields.film import open_footage
 from emogene.training.head_field import HeadTrainingConfig, train_head
 from emogene.training.loop import LoopConfig
 
+from .command import write
+
 FINEST = 384.0
 """Cells of the finest level where fine grids are read at every sample."""
 
@@ -136,7 +138,7 @@ def main() -> None:
     asked = parser.parse_args()
     rows = measure(asked.film, asked.minutes)
     if asked.output is not None:
-        asked.output.write_text(json.dumps({"minutes": asked.minutes, "rows": rows}, indent=2))
+        write({"minutes": asked.minutes, "rows": rows}, asked.output)
     print(markdown(rows))
 
 

@@ -13,7 +13,7 @@ import argparse
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from emogene.training.head_field import HeadTrainingConfig, train_head
 from emogene.training.loop import LoopConfig
 from emogene.training.networks import KINDS, NETWORK
 
+from .command import plain, write
 from .head_fields import colour_at_every_sample
 from .machine import describe
 from .timing import Timing, in_turns
@@ -262,8 +263,8 @@ def main() -> None:
         return
     rows = measure(list(choices()), asked.film, asked.out, asked.budget)
     told = {"machine": describe(), "instructions": instructions.chosen()}
-    kept = {**told, "minutes": asked.minutes, "rows": [asdict(row) for row in rows]}
-    (asked.out / "choices.json").write_text(json.dumps(kept, indent=1) + "\n")
+    kept = {**told, "minutes": asked.minutes, "rows": plain(rows)}
+    write(kept, asked.out / "choices.json")
     plot(rows, asked.out / "choices.png")
     print(markdown(rows))
 

@@ -5,15 +5,11 @@ Prints tables and writes JSON with the machine, the versions and the commit.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from emogene.contract.errors import BadOption
 from emogene.exporters.built_in import checkpoints_folder
@@ -27,32 +23,29 @@ from emogene.runtime.loading import Loaded, load_engine_directory
 from emogene.runtime.render.quality import BALANCED, FAST
 
 from . import machine
+from .command import EngineDir, OptionalPath, Output, Threads, new_app, plain, write
 from .deadlines import measure_deadlines
 from .frames import Bench, FrameRow, contenders
 from .pipeline import measure_memory, measure_speech
 from .recorded import record
 from .report import tables
-from .shown import Shown
 from .stages import measure_stages
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.command()
 def latency(
-    engine_dir: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads it at run time
-        typer.Option("--engine-dir", help="Engine directory (default: the built-in avatar)."),
-    ] = None,
+    engine_dir: EngineDir = None,
     checkpoints: Annotated[
-        Optional[Path],  # noqa: UP045
+        OptionalPath,
         typer.Option(help="Checkpoints it was built from (default: the built-in avatar's)."),
     ] = None,
     size: Annotated[
         list[int],
         typer.Option(help="Sides of the pictures, pixels; with the first all is compared."),
     ] = [512, 256, 384, 1024],  # noqa: B006
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 takes all.")] = 0,
+    threads: Threads = 0,
     frames: Annotated[int, typer.Option(help="Recorded frames that are rendered.")] = 24,
     seconds: Annotated[
         float, typer.Option(help="Seconds of speech to make an mp4 of, from a file and live.")
@@ -61,10 +54,7 @@ def latency(
     minutes: Annotated[
         float, typer.Option(help="Minutes of speech for the memory's measurement; 0 leaves it out.")
     ] = 0.0,
-    output: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--output", help="Write the JSON here."),
-    ] = None,
+    output: Output = None,
 ) -> None:
     """Latency of every stage, frames by every renderer, whole speeches and a live session."""
     count, console = threads or available_threads(), Console()
@@ -114,11 +104,9 @@ def latency(
         "memory": plain(memory),
     }
     for shown in tables(result):
-        console.print(printed(shown))
+        console.print(shown.table())
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(result, indent=1) + "\n")
-        console.print(f"wrote {output}")
+        write(result, output)
 
 
 def measure_size(
@@ -138,19 +126,6 @@ def measure_size(
         return bench.measure(ways, budget)
     finally:
         bench.close()
-
-
-def plain(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Dataclasses as JSON values."""
-    return [dataclasses.asdict(row) for row in rows]
-
-
-def printed(shown: Shown) -> Table:
-    """A table for the terminal."""
-    table = Table(*shown.header, title=shown.title)
-    for row in shown.rows:
-        table.add_row(*row)
-    return table
 
 
 if __name__ == "__main__":

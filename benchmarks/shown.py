@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.table import Table
+
 Row = tuple[str, ...]
 """Cells, as many as the table has columns."""
 
@@ -22,6 +24,13 @@ class Shown:
     title: str
     header: Row
     rows: Sequence[Row]
+
+    def table(self) -> Table:
+        """For the terminal."""
+        table = Table(*self.header, title=self.title)
+        for row in self.rows:
+            table.add_row(*row)
+        return table
 
     def markdown(self) -> str:
         """As a table of a document."""

@@ -6,9 +6,7 @@ Prints what it measures and writes JSON with the machine, the versions and the c
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -18,18 +16,16 @@ from emogene.runtime.avatar import available_threads
 from emogene.runtime.command_line import run
 
 from . import machine
+from .command import EngineDir, Output, Side, Threads, new_app, plain, write
 from .endless import EndlessRun, measure_endless
 from .sharing import FullSpeed, RealTime, measure_full_speed, measure_real_time
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.command()
 def soak(
-    engine_dir: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads it at run time
-        typer.Option("--engine-dir", help="Engine directory (default: the built-in avatar)."),
-    ] = None,
+    engine_dir: EngineDir = None,
     minutes: Annotated[
         float, typer.Option(help="Of the session without end; 0 leaves it out.")
     ] = 1,
@@ -37,13 +33,10 @@ def soak(
     seconds: Annotated[
         float, typer.Option(help="Of each of the measurements with many sessions; 0 leaves out.")
     ] = 6,
-    size: Annotated[int, typer.Option(help="Side of the pictures, pixels.")] = 128,
+    size: Side = 128,
     sessions: Annotated[int, typer.Option(help="Sessions at once.")] = 8,
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 takes all.")] = 0,
-    output: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--output", help="Write the JSON here."),
-    ] = None,
+    threads: Threads = 0,
+    output: Output = None,
 ) -> None:
     """Memory and lips of a long live session, and how many sessions share one avatar."""
     told, console = machine.describe(), Console()
@@ -64,8 +57,8 @@ def soak(
             "avatar": avatar.name,
             "threads": avatar.threads,
             "renderer": avatar.renderer_choice.used,
-            "full_speed": [dataclasses.asdict(row) for row in full],
-            "real_time": [dataclasses.asdict(row) for row in real],
+            "full_speed": plain(full),
+            "real_time": plain(real),
             "endless": None if endless is None else dataclasses.asdict(endless),
         }
     for row in full:
@@ -87,7 +80,7 @@ def soak(
             f"frames behind the sound"
         )
     if output is not None:
-        output.write_text(json.dumps(result, indent=1) + "\n")
+        write(result, output)
 
 
 if __name__ == "__main__":

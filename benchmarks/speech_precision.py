@@ -8,7 +8,6 @@ table: milliseconds for each length, and how far landmarks move on the picture.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from emogene.runtime.avatar import available_threads
 from emogene.runtime.backends.providers import CPU
 from emogene.runtime.loading import load_engine_directory
 
+from .command import plain, write
 from .machine import describe
 from .recorded import RECORDED, speech
 from .timing import Timing, in_turns
@@ -87,9 +87,8 @@ def main() -> None:
     asked = parser.parse_args()
     rows, seen = measure(asked.engine_dir, asked.threads, asked.budget)
     if asked.output is not None:
-        kept = {"machine": describe(), "threads": asked.threads, "seen": asdict(seen)}
-        kept["rows"] = [asdict(row) for row in rows]
-        asked.output.write_text(json.dumps(kept, indent=1) + "\n")
+        told = {"machine": describe(), "threads": asked.threads}
+        write({**told, "seen": asdict(seen), "rows": plain(rows)}, asked.output)
     print(markdown(rows, seen))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -11,29 +9,24 @@ import typer
 from emogene.runtime.command_line import run
 
 from .. import machine
+from ..command import EngineDir, Output, new_app, write
 from .measure import measure
 
 SIZES = (128, 256, 512)
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.command()
 def c_abi(
-    engine_dir: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads it at run time
-        typer.Option("--engine-dir", help="Engine directory (default: the built-in avatar)."),
-    ] = None,
+    engine_dir: EngineDir = None,
     size: Annotated[
-        Optional[list[int]],  # noqa: UP045
+        Optional[list[int]],  # noqa: UP045 - typer reads it at run time
         typer.Option(help="Side of the pictures, pixels. Repeatable. [default: 128, 256, 512]"),
     ] = None,
     frames: Annotated[int, typer.Option(help="Frames that are timed, of each size.")] = 150,
     threads: Annotated[int, typer.Option(help="Processor threads of each avatar.")] = 1,
-    output: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--output", help="Write the JSON here."),
-    ] = None,
+    output: Output = None,
 ) -> None:
     """What a frame costs through the C ABI, beside Python, in one run."""
     told = machine.describe()
@@ -49,8 +42,7 @@ def c_abi(
                 f"  {row['over_the_same_ms']:+.4f}"
             )
     if output is not None:
-        result = {"machine": told, "threads": threads, "sizes": sizes}
-        output.write_text(json.dumps(result, indent=1) + "\n")
+        write({"machine": told, "threads": threads, "sizes": sizes}, output)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@ Prints tables and writes JSON with the machine, the versions and the commit.
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -21,29 +19,23 @@ from emogene.runtime.profiles import LIVE
 from emogene.runtime.speech.networks import SpeechNetworks
 
 from .. import machine
-from ..latency import plain, printed
+from ..command import EngineDir, Output, Side, Threads, new_app, plain, write
 from ..report import tables
 from .pictures import measure_pictures
 from .response import measure_first_frames, measure_interruption
 from .windows import measure_windows, tried, utterances
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.command()
 def live(
-    engine_dir: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads it at run time
-        typer.Option("--engine-dir", help="Engine directory (default: the built-in avatar)."),
-    ] = None,
-    size: Annotated[int, typer.Option(help="Side of the pictures, pixels.")] = 512,
-    threads: Annotated[int, typer.Option(help="Processor threads; 0 takes all.")] = 0,
+    engine_dir: EngineDir = None,
+    size: Side = 512,
+    threads: Threads = 0,
     minutes: Annotated[float, typer.Option(help="Speech the windows are compared on.")] = 0.7,
     count: Annotated[int, typer.Option(help="First frames that are waited for.")] = 24,
-    output: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--output", help="Write the JSON here."),
-    ] = None,
+    output: Output = None,
 ) -> None:
     """What the live profile changes and costs, and how soon it answers."""
     threads, console = threads or available_threads(), Console()
@@ -75,11 +67,9 @@ def live(
     }
     avatar.close()
     for shown in tables(result):
-        console.print(printed(shown))
+        console.print(shown.table())
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(result, indent=1) + "\n")
-        console.print(f"wrote {output}")
+        write(result, output)
 
 
 if __name__ == "__main__":
