@@ -36,6 +36,12 @@ RAY_FEATURE_EPSILON = 1e-3
 RAY_LEAST_OPACITY = 1e-3
 """A ray's composited distance is divided by its opacity, or by this if that is less."""
 
+HEAD_CODE_HIDDEN = (16, 32)
+"""Hidden widths of the network that turns the head's colour and alpha into a code, as published."""
+
+HEAD_CODE_SLOPE = 0.02
+"""What is below zero between its layers is multiplied by this (LeakyReLU)."""
+
 DENSITY_EXPONENT_LIMIT = 15.0
 """The density's exponent is kept between minus this and this, so that no density is infinite."""
 
@@ -276,8 +282,9 @@ class TorsoSpec:
     The published torso differs in three places. Its offset is not bounded by tanh, and p + offset
     is clamped to ±1 instead (``offset = "clamped"``). Its ±1 stand on the centres of the outermost
     pixels (``span = "centres"``), not on their outer edges. And where ``head_code`` is not 0, a
-    network of its own (stage ``torso_head``) turns the head's four numbers into a code of that
-    width, which takes their place and is given to the deform MLP too, after q.
+    network of its own (stage ``torso_head``, tensors `weights.head_code_layers`) turns the head's
+    four numbers into a code of that width, which takes their place and is given to the deform MLP
+    too, after q.
 
     Pose P and landmarks l_E enter through the MLPs' first-layer biases, like the head's condition.
     Only pixels whose bit in the tensor ``torso_mask`` (mask_resolution²/8,) uint8 is set (row by

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .camera import Intrinsics
-from .field import FieldSpec, GridSpec, TorsoSpec
+from .consistency import HEAD_RGBA
+from .field import HEAD_CODE_HIDDEN, FieldSpec, GridSpec, MlpSpec, TorsoSpec
 from .landmarks import FLAT, LANDMARKS
 from .motion import ClampStep, LleStep, MotionSpec, NormaliseStep
 
@@ -55,6 +57,26 @@ class WeightSpec:
 def table_name(grid: GridSpec) -> str:
     """Name of a grid's table."""
     return f"{grid.name}.table"
+
+
+def network_tensors(network: MlpSpec) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a network's tensors."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, (inputs, outputs) in enumerate(pairwise(network.widths)):
+        shapes[f"{network.name}.{i}.weight"] = (outputs, inputs)
+        if network.bias and i > 0:
+            shapes[f"{network.name}.{i}.bias"] = (outputs,)
+    return shapes
+
+
+def head_code_layers(torso: TorsoSpec) -> dict[str, tuple[int, int]]:
+    """Layers of the network that makes the torso's code of the head: inputs and outputs, by the
+    prefix of their tensors ``.weight`` (outputs, inputs) and ``.bias`` (outputs,). None without a
+    code."""
+    if not torso.head_code:
+        return {}
+    widths = (HEAD_RGBA, *HEAD_CODE_HIDDEN, torso.head_code)
+    return {f"head_encoder.{2 * i}": pair for i, pair in enumerate(pairwise(widths))}
 
 
 def weight_specs(

@@ -19,6 +19,7 @@ from ..kernels.gpu.cubin_cache import CubinCache
 from ..kernels.gpu.programs import ABI, Program
 from ..kernels.gpu.specification import all_grids
 from ..kernels.gpu.wanted import wanted_programs
+from ..runtime.render.reach import gpu_reach, stored_shapes
 
 if TYPE_CHECKING:
     from .exporting import Started
@@ -49,13 +50,10 @@ def compile_cubins(
     """
     if not architectures:
         return manifest
-    halves = _stored_in_halves(folder, manifest)
     jobs = [
         (program, architecture)
         for architecture in architectures
-        for program in wanted_programs(
-            manifest.field, manifest.torso, architecture, half_tables=halves
-        )
+        for program in _programs(folder, manifest, architecture)
     ]
     if not jobs:
         return manifest
@@ -86,11 +84,17 @@ def compile_cubins(
     return dataclasses.replace(manifest, cubins=tuple(made), files=list_files(folder))
 
 
-def _stored_in_halves(folder: Path, manifest: Manifest) -> bool:
-    """Whether every grid's table is one of halves; see `field_memory.stored_in_halves`."""
+def _programs(folder: Path, manifest: Manifest, architecture: str) -> tuple[Program, ...]:
+    """What a GPU paints the avatar with."""
     with safe_open(folder / WEIGHTS_FILE, "numpy") as stored:
-        tables = (table_name(grid) for grid in all_grids(manifest.field, manifest.torso))
-        return all(stored.get_slice(name).get_dtype() == "F16" for name in tables)
+        reach = gpu_reach(manifest, stored_shapes(stored))
+        if reach.obstacle:
+            return ()
+        fields = (manifest.field, None if reach.beside else manifest.torso)
+        tables = (table_name(grid) for grid in all_grids(*fields))
+        # As `field_memory.stored_in_halves` finds it.
+        halves = all(stored.get_slice(name).get_dtype() == "F16" for name in tables)
+    return wanted_programs(*fields, architecture, half_tables=halves)
 
 
 def _refuse_spills(program: Program, compiled: nvrtc.Cubin) -> None:

@@ -17,7 +17,8 @@ _MARKS: dict[str, str] = {WORKS: "✓", BROKEN: "✗", NOT_NEEDED: "–"}
 
 def print_diagnosis(found: Diagnosis, out: Console) -> None:
     """One line a finding, the remedy below it; engines that share a finding share a line."""
-    checks = [*found.checks, *([found.live] if found.live else [])]
+    further = [check for check in (found.live, found.pictures) if check]
+    checks = [*found.checks, *further]
     names = [c.name for c in checks] + [c.backend for c in found.candidates]
     width = max(map(len, names))
     for check in checks:

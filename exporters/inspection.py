@@ -16,6 +16,7 @@ from ..contract.manifest import REBUILD, WEIGHTS_FILE, Manifest
 from ..contract.stages import STAGE_ORDER
 from ..contract.units import FRAMES_PER_SECOND
 from ..contract.weights import OCCUPANCY, POSES
+from ..runtime.render.reach import Shapes, gpu_reach, stored_shapes
 from .report import shown_architectures, shown_size
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def inspect_engine_directory(folder: Path) -> dict[str, Any]:
     """
     manifest = read_manifest(folder)
     check_files(folder, manifest)
-    poses, occupied = _poses_and_occupancy(file_path(folder, WEIGHTS_FILE))
+    poses, occupied, shapes = _stored(file_path(folder, WEIGHTS_FILE))
     return {
         "manifest": {k: v for k, v in to_plain(manifest).items() if k != "ignored"},
         "ignored": list(manifest.ignored),
@@ -39,6 +40,7 @@ def inspect_engine_directory(folder: Path) -> dict[str, Any]:
         "poses": poses,
         "occupied": occupied,
         "multiply_adds": multiply_adds(manifest),
+        "gpu_kernels_paint": gpu_reach(manifest, shapes).said,
     }
 
 
@@ -179,6 +181,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
             f"step {march['step']:g}, at most {march['max_samples']} samples a ray, "
             f"{found['occupied']:.1%} of {march['occupancy_resolution']}³ cells occupied",
         ),
+        ("GPU kernels paint", found["gpu_kernels_paint"]),
         ("motion", " → ".join(step["kind"] for step in manifest["motion"]["steps"])),
         ("torso condition", f"{manifest['motion']['torso_condition']} landmarks"),
         ("poses", f"{found['poses']} ({found['poses'] / FRAMES_PER_SECOND:.1f} s)"),
@@ -211,12 +214,13 @@ def stage_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: order.get(name, len(order)))
 
 
-def _poses_and_occupancy(path: Path) -> tuple[int, float]:
-    """Number of poses, and the share of occupied cells."""
+def _stored(path: Path) -> tuple[int, float, Shapes]:
+    """Number of poses, the share of occupied cells, and the shapes of all tensors."""
     try:
         with safe_open(path, framework="np") as file:
             poses: int = file.get_slice(POSES).get_shape()[0]
-            return poses, float(np.unpackbits(file.get_tensor(OCCUPANCY)).mean())
+            occupied = float(np.unpackbits(file.get_tensor(OCCUPANCY)).mean())
+            return poses, occupied, stored_shapes(file)
     except (SafetensorError, OSError) as error:
         raise BadEngineDirectory(
             str(path), expected="poses and occupancy", found=str(error), remedy=REBUILD

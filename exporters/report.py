@@ -13,7 +13,7 @@ from .compare import OutputDifference, within, worst
 
 REPORT_JSON, REPORT_MARKDOWN = "report.json", "report.md"
 
-NAME_WIDTH = 15
+NAME_WIDTH = 16
 """Of the longest stage name."""
 
 

@@ -65,7 +65,7 @@ compositing
         -> (grad_sigmas (S,), grad_values (S, C))
     live_rays(state: MarchState, composited: CompositeState, threshold, *, live=None) -> (L',)
 frequency
-    frequency_encode(positions (N, 2), octaves, *, pool=None) -> (N, 2 + 4 * octaves)
+    frequency_encode(positions (N, 2), octaves, *, base=pi, pool=None) -> (N, 2 + 4 * octaves)
 image
     pixel_rectangle(size, left, top, width, height) -> pixels (N,)
     pixel_positions(size, pixels) -> (N, 2) in [-1, 1]², x right, y down

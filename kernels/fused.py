@@ -35,7 +35,7 @@ _render = native.Kernel("emogene_fused_render", _P, _P, result=_I32)
 _samples = native.Kernel("emogene_fused_samples", _P, _P, _I32, _P, _P, result=_I32)
 
 MAX_WIDTH, MAX_LAYERS, MAX_GRIDS, MAX_LEVELS = 256, 8, 4, 32
-"""Limits of the C library (``emogene_fused.h``)."""
+"""Limits of the C library (``emogene_fused.h``), and of the kernels of GPUs."""
 
 MAX_SIZE = 16_384
 """Side of a picture, pixels."""
@@ -243,6 +243,11 @@ class FusedField:
 
 def unsupported(field: FieldSpec, torso: TorsoSpec | None = None) -> list[str]:
     """Why the fused renderer does not take these fields; empty if it does."""
+    return beyond_limits(field, torso) + (_published_torso(torso) if torso else [])
+
+
+def beyond_limits(field: FieldSpec, torso: TorsoSpec | None = None) -> list[str]:
+    """What does not fit together in these fields, or is larger than kernels are made for."""
     said = field_problems(field) + (torso_problems(torso) if torso else [])
     if said:
         return said
@@ -257,11 +262,11 @@ def unsupported(field: FieldSpec, torso: TorsoSpec | None = None) -> list[str]:
     said += [f"grid {g.name!r} has over {MAX_LEVELS} levels" for g in grids if _too_deep(g)]
     if max(len(field.grids), len(field.surface)) > MAX_GRIDS:
         said.append(f"it reads more than {MAX_GRIDS} grids a sample or a ray")
-    return said + (_published_torso(torso) if torso else [])
+    return said
 
 
 def _published_torso(torso: TorsoSpec) -> list[str]:
-    """What of the published torso's differences only the wavefront renderer knows."""
+    """What of the published torso's differences the CPU's kernels do not know."""
     differences = {
         "pixels span it from centre to centre": torso.span != "edges",
         "its positions are shrunk": torso.shrink != 1.0,

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from ..contract.errors import BadOption
 from ..contract.field import FieldSpec, GridSpec, MlpSpec, ReadAt, TorsoSpec
 from ..contract.landmarks import LANDMARKS
-from ..contract.weights import FALLOFF, OCCUPANCY, REST, TORSO_MASK, table_name
+from ..contract.weights import (
+    FALLOFF,
+    OCCUPANCY,
+    REST,
+    TORSO_MASK,
+    network_tensors,
+    table_name,
+)
 from . import native
 from .arrays import U8, address
 from .displacement import NodesStructure
@@ -131,8 +138,8 @@ def field_structure(field: FieldSpec, weights: Weights) -> Held:
     head.surfaces, head.surface = _grids(field.surface, weights, held)
     if field.displacement is not None:
         nodes = NodesStructure.of(field.displacement.resolution, field.bounds_min, field.bounds_max)
-        rest = _floats(weights, REST, (LANDMARKS, 3))
-        falloff = _floats(weights, FALLOFF, (LANDMARKS,))
+        rest = checked_floats(weights, REST, (LANDMARKS, 3))
+        falloff = checked_floats(weights, FALLOFF, (LANDMARKS,))
         head.nodes, head.landmarks = ctypes.addressof(nodes), LANDMARKS
         head.regulariser = field.displacement.regulariser
         head.rest, head.falloff = rest.ctypes.data, falloff.ctypes.data
@@ -175,24 +182,12 @@ def torso_structure(torso: TorsoSpec, weights: Weights) -> Held:
     return Held(structure, [*held, mask])
 
 
-def network_tensors(network: MlpSpec) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a network's tensors."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for i, (inputs, outputs) in enumerate(
-        zip(network.widths[:-1], network.widths[1:], strict=True)
-    ):
-        shapes[f"{network.name}.{i}.weight"] = (outputs, inputs)
-        if network.bias and i > 0:
-            shapes[f"{network.name}.{i}.bias"] = (outputs,)
-    return shapes
-
-
 def _mlp(network: MlpSpec, weights: Weights, held: list[Any]) -> MlpStructure:
     layers = len(network.widths) - 1
     widths = (_I32 * (layers + 1))(*network.widths)
     pointers = {"weight": (_P * layers)(), "bias": (_P * layers)()}
     for name, shape in network_tensors(network).items():
-        tensor = _floats(weights, name, shape)
+        tensor = checked_floats(weights, name, shape)
         layer, kind = name.rsplit(".", 2)[-2:]
         pointers[kind][int(layer)] = tensor.ctypes.data
         held.append(tensor)
@@ -209,13 +204,18 @@ def _grids(grids: tuple[GridSpec, ...], weights: Weights, held: list[Any]) -> tu
 
 
 def _grid(grid: GridSpec, weights: Weights, held: list[Any]) -> _ReadGrid:
-    table = _floats(weights, table_name(grid), (grid.entries, grid.features))
+    table = checked_floats(weights, table_name(grid), (grid.entries, grid.features))
     structure = grid_structure(grid)
     held += [table, structure]
     return _ReadGrid(structure, table.ctypes.data, _READ_AT[grid.read_at])
 
 
-def _floats(weights: Weights, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def checked_floats(weights: Weights, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A tensor in float32.
+
+    Raises:
+        BadOption: it is missing, misshapen or not finite.
+    """
     tensor = _tensor(weights, name, shape, np.float32, np.float16)
     made = np.ascontiguousarray(tensor, np.float32)
     if not np.isfinite(made).all():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..contract.consistency import HEAD_RGBA, torso_problems
-from ..contract.field import TorsoSpec
+from ..contract.field import HEAD_CODE_HIDDEN, HEAD_CODE_SLOPE, TorsoSpec
 from ..contract.landmarks import FLAT
 from ..contract.stages import bias_name
 from .grids import Grid, encode_frequencies, encode_grid
@@ -28,10 +28,6 @@ class TorsoConditionConfig:
 
     hidden: int = 32
     code: int = 16
-
-
-HEAD_HIDDEN = (16, 32)
-"""Hidden widths of the network that turns the head's colour and alpha into a code, as published."""
 
 
 @dataclass(frozen=True)
@@ -179,10 +175,10 @@ class TorsoField(nn.Module):
 
 def _head_encoder(code: int) -> nn.Sequential:
     """(N, 4) colour premultiplied by alpha, and alpha → (N, code)."""
-    widths = (HEAD_RGBA, *HEAD_HIDDEN, code)
+    widths = (HEAD_RGBA, *HEAD_CODE_HIDDEN, code)
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
-        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.02)]
+        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(HEAD_CODE_SLOPE)]
     return nn.Sequential(*layers[:-1])
 
 

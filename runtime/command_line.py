@@ -62,7 +62,9 @@ def exit_code(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str, error: BaseException, code: int) -> int:
     if os.environ.get(TRACEBACK_VARIABLE) == "1":
         traceback.print_exception(error)
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    # What a file is called, or says, may hold what a terminal obeys.
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
+    print(f"error: {shown}", file=sys.stderr)
     return code
 
 

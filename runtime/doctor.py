@@ -6,10 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import safe_open
+
 from ..contract import stages
-from ..contract.engine_directory import check_files, read_manifest
+from ..contract.engine_directory import check_files, file_path, read_manifest
 from ..contract.errors import BadEngineDirectory, EmoGeneError
-from ..contract.manifest import Manifest
+from ..contract.manifest import WEIGHTS_FILE, Manifest
 from .backends.choice import AUTO, Candidate, choose, failed
 from .backends.compatibility import engine_obstacle, library_obstacle
 from .backends.driver import Driver, find_driver
@@ -18,6 +20,7 @@ from .backends.opening import open_stages
 from .backends.providers import CPU
 from .doctor_checks import BROKEN, NOT_NEEDED, WORKS, Check, machine_checks
 from .profiles import LIVE
+from .render.reach import gpu_reach, stored_shapes
 from .speech.networks import SpeechNetworks
 from .speech.speed import LARGEST_SHARE, REMEDY, HearingSpeed
 
@@ -60,6 +63,8 @@ class Diagnosis:
         engines: the directory's engines.
         live: whether speech is heard fast enough for the ``live`` profile, as measured; None if
             that was not tried.
+        pictures: what of the avatar's pictures a GPU's kernels paint, had it one; None of a machine
+            alone.
     """
 
     directory: str
@@ -71,6 +76,7 @@ class Diagnosis:
     candidates: tuple[Candidate, ...] = ()
     engines: tuple[EngineDiagnosis, ...] = ()
     live: Check | None = None
+    pictures: Check | None = None
 
 
 def doctor(directory: Path | None = None, backend: str = AUTO) -> Diagnosis:
@@ -105,9 +111,19 @@ def doctor(directory: Path | None = None, backend: str = AUTO) -> Diagnosis:
     made = choose(directory, manifest, backend, driver=driver)
     engines = _engines(directory, manifest, driver)
     live = _live(directory, manifest, backend)
+    pictures = _pictures(directory, manifest)
     return Diagnosis(
-        str(directory), True, made.used, made.why, "", checks, made.candidates, engines, live
+        *(str(directory), True, made.used, made.why, "", checks, made.candidates, engines),
+        live=live,
+        pictures=pictures,
     )
+
+
+def _pictures(folder: Path, manifest: Manifest) -> Check:
+    with safe_open(file_path(folder, WEIGHTS_FILE), framework="np") as stored:
+        reach = gpu_reach(manifest, stored_shapes(stored))
+    whole = not (reach.obstacle or reach.beside)
+    return Check("GPU kernels paint", WORKS if whole else NOT_NEEDED, reach.said)
 
 
 def _live(folder: Path, manifest: Manifest, backend: str) -> Check:

@@ -5,21 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ...contract.errors import BadCheckpoint, MissingExtra
+from .words import in_words
 
 CONFIG_FILE = "config.yaml"
 
-LARGEST = 1 << 20
+LARGEST = 1 << 18
 """Bytes a configuration file may have."""
+
+MOST_VALUES, DEEPEST = 20_000, 16
+"""Values in a configuration file, and containers within containers: YAML may name one many times
+over, or within itself."""
 
 MOST_FILES = 32
 """Files of one chain of inheritance."""
 
 HIGHEST = 6
 """Folders above a configuration in which the folder is looked for that its chain starts from."""
+
+SHOWN = 60
+"""Characters of a value that a message shows."""
 
 Plain = dict[str, Any]
 Value = TypeVar("Value", bool, int, float, str)
@@ -44,32 +53,29 @@ class Settings:
         value = self._plain.get(name, default)
         kind = type(default)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+            value = _float(value)
         if kind is float and isinstance(value, str):
             # YAML 1.1 takes 1e-4, without a point, for a string.
-            try:
-                return float(value)
-            except ValueError:
-                pass
-        if type(value) is not kind:
-            self._said.append(f"{name} is {value!r}, not {kind.__name__}")
+            value = _float(value)
+        if type(value) is not kind or (kind is float and not isfinite(value)):
+            self._said.append(f"{name} is {_short(value)}, not {kind.__name__}")
             return default
         return value
 
     def vector(self, name: str, default: tuple[float, float, float]) -> tuple[float, float, float]:
         """Three numbers."""
         value = self._plain.get(name, default)
-        numbers = isinstance(value, (list, tuple)) and len(value) == 3
-        if not numbers or not all(isinstance(v, (int, float)) for v in value):
-            self._said.append(f"{name} is {value!r}, not three numbers")
+        numbers = [_float(v) for v in value] if isinstance(value, (list, tuple)) else []
+        if len(numbers) != 3 or not all(isinstance(v, float) and isfinite(v) for v in numbers):
+            self._said.append(f"{name} is {_short(value)}, not three numbers")
             return default
-        return (float(value[0]), float(value[1]), float(value[2]))
+        return (numbers[0], numbers[1], numbers[2])
 
     def only(self, name: str, known: Any, why: str) -> None:
         """Refuse any value of ``name`` but the one that is known here."""
         value = self._plain.get(name, known)
         if value != known:
-            self._said.append(f"{name} is {value!r}; only {known!r} can be imported: {why}")
+            self._said.append(f"{name} is {_short(value)}; only {known!r} can be imported: {why}")
 
     def digest(self) -> str:
         """SHA-256 over all of them, whatever files they come from."""
@@ -148,22 +154,53 @@ def _read(path: Path) -> Plain:
             raise _refusal(path, f"more than {LARGEST} bytes")
         plain = yaml.safe_load(data)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise _refusal(path, f"{type(error).__name__}: {' '.join(str(error).split())}") from None
+        raise _refusal(path, in_words(error)) from None
     except OSError as error:
         raise _refusal(path, error.strerror or str(error)) from None
     if not isinstance(plain, dict) or not all(isinstance(key, str) for key in plain):
-        raise _refusal(path, type(plain).__name__)
-    return plain
+        raise _refusal(path, "nothing" if plain is None else f"a {type(plain).__name__}")
+    made: Plain = _Written().of(path, plain, 0)
+    return made
+
+
+class _Written:
+    """A value written out: every alias in full, names as strings, and no more than is bearable."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def of(self, path: Path, value: Any, depth: int) -> Any:
+        self._count += 1
+        if self._count > MOST_VALUES or depth > DEEPEST:
+            raise _refusal(path, "values that name themselves, or more of them than settings have")
+        if isinstance(value, dict):
+            return {str(k): self.of(path, v, depth + 1) for k, v in value.items()}
+        if isinstance(value, (list, tuple, set)):
+            return [self.of(path, v, depth + 1) for v in value]
+        return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def _base_path(path: Path, base: Any) -> Path | None:
     """The file of a base: beside ``path`` where it begins with a dot, else below a folder above."""
     if not isinstance(base, str) or Path(base).is_absolute() or not base.endswith(".yaml"):
-        raise _refusal(path, f"base_config {base!r}")
+        raise _refusal(path, f"base_config {_short(base)}")
     if base.startswith("."):
         found = path.parent / base
         return found if found.is_file() else None
     return next((p / base for p in path.parents[:HIGHEST] if (p / base).is_file()), None)
+
+
+def _float(value: Any) -> Any:
+    """A number, also one that YAML took for a string, as a float; anything else as it is."""
+    try:
+        return float(value) if isinstance(value, (int, float, str)) else value
+    except (ValueError, OverflowError):
+        return value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _override(old: Plain, new: Plain) -> None:

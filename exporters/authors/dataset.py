@@ -34,6 +34,10 @@ MEANINGS = {
 """What is needed of a data set."""
 
 
+LARGEST_NUMBER = 1e6
+"""Of any fit or camera; what lies beyond is none, and squares of it leave float32."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """One person's film as it was fitted.
@@ -70,19 +74,20 @@ def load_dataset(path: Path) -> Dataset:
     height, width = _number(plain, "H", said), _number(plain, "W", said)
     focal, cx, cy = (_number(plain, name, said) for name in ("focal", "cx", "cy"))
     if height != width or not 16 <= height <= 4096 or height != int(height):
-        said.append(f"pictures of {width} × {height}, not square with 16 to 4096 pixels")
+        said.append(f"pictures of {width:g} × {height:g}, not square with 16 to 4096 pixels")
     if not focal > 0 or not cx > 0 or cx != cy:
         said.append(f"a camera of focal length {focal} and centre {cx}, {cy}, not one for both")
     identity = _array(plain, "id", (-1, 80), said)
-    expression = _array(plain, "exp", (len(identity), 64), said)
-    opening = _array(plain, "eye_area_percent", (len(identity),), said)
+    frames = -1 if said else len(identity)  # of an unusable one nothing follows for the others
+    expression = _array(plain, "exp", (frames, 64), said)
+    opening = _array(plain, "eye_area_percent", (frames,), said)
     background = plain["bg_img"]
     size = int(height)
     if getattr(background, "shape", None) != (size, size, 3) or background.dtype != np.uint8:
         said.append(f"bg_img is {_shape(background)}, not uint8 ({size}, {size}, 3)")
     cameras = _cameras(plain, said)
-    translation = _array(plain, "trans", (len(identity), 3), said)
-    _array(plain, "euler", (len(identity), 3), said)
+    translation = _array(plain, "trans", (frames, 3), said)
+    _array(plain, "euler", (frames, 3), said)
     _refuse(path, said)
     depth = _depth(translation, cameras, said)
     _refuse(path, said)
@@ -155,7 +160,7 @@ def _cameras(plain: Mapping[str, Any], said: list[str]) -> Float64:
     cameras = np.stack(matrices)
     turns = cameras[:, :3, :3]
     worst = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)).max()
-    if not worst < 1e-2 or not np.isfinite(cameras).all():
+    if not worst < 1e-2 or not (np.abs(cameras) <= LARGEST_NUMBER).all():
         said.append("cameras whose rotations are none: check the face tracker's output")
     return cameras
 
@@ -180,8 +185,9 @@ def _number(plain: Mapping[str, Any], name: str, said: list[str]) -> float:
     value = plain[name]
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0].item()
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
-        said.append(f"{name} is {_shape(value)}, not a number")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not abs(value) <= LARGEST_NUMBER:
+        said.append(f"{name} is {_shape(value)}, not a finite number")
         return 1.0
     return float(value)
 
@@ -194,9 +200,9 @@ def _array(plain: Mapping[str, Any], name: str, shape: tuple[int, ...], said: li
         value = value[..., 0]
     fits = fits and value.ndim == len(shape) and len(value) > 0
     fits = fits and all(a in (-1, b) for a, b in zip(shape, value.shape, strict=True))
-    if not fits or not np.isfinite(value).all():
-        wanted = tuple("N" if n == -1 else n for n in shape)
-        said.append(f"{name} is {_shape(value)}, not finite numbers {wanted}")
+    if not fits or not (np.abs(value.astype(np.float64)) <= LARGEST_NUMBER).all():
+        wanted = ", ".join("N" if n == -1 else str(n) for n in shape)
+        said.append(f"{name} is {_shape(value)}, not finite numbers ({wanted})")
         return np.zeros(tuple(1 if n == -1 else n for n in shape))
     return value.astype(np.float64)
 

@@ -6,6 +6,7 @@ they move with the 80 identity and 64 expression coefficients.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,23 @@ from numpy.typing import NDArray
 
 from ...contract.errors import BadCheckpoint, MissingExtra
 from ...contract.landmarks import LANDMARKS
+from .words import in_words
 
 MODEL_FILE = "BFM_model_front.mat"
 VERTICES_FILE = "index_mp468_from_mesh35709.npy"
 
 IDENTITY, EXPRESSION = 80, 64
+WIDTHS = {"meanshape": 3, "idBase": 3 * IDENTITY, "exBase": 3 * EXPRESSION}
+"""Arrays that are read, and the numbers they have for each point of the mesh."""
+
+NUMBERS = ("double", "single", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)))
+"""Kinds of them."""
+
+MOST_POINTS = 200_000
+"""Points the mesh may have; the published one has 35,709."""
+
+MEDIAPIPE_POINTS = 468
+
 LARGEST = 1 << 30
 """Bytes the model's file may have; the published one has 133 million."""
 
@@ -62,7 +75,7 @@ def load_face_model(folder: Path) -> FaceModel:
         MissingExtra: SciPy is not installed.
     """
     try:
-        from scipy.io import loadmat
+        from scipy.io import loadmat, whosmat
     except ImportError:
         raise MissingExtra("scipy", "export", "reading the face model") from None
     path, vertices_path = folder / MODEL_FILE, folder / VERTICES_FILE
@@ -70,23 +83,53 @@ def load_face_model(folder: Path) -> FaceModel:
         if not file.is_file() or file.stat().st_size > LARGEST:
             raise _refusal(file, "nothing there" if not file.is_file() else "a file too large")
     try:
-        model = loadmat(path, variable_names=["meanshape", "idBase", "exBase"])
-        mean = _numbers(model, "meanshape").reshape(-1, 3)
-        identity = _numbers(model, "idBase").reshape(len(mean), 3, IDENTITY)
-        expression = _numbers(model, "exBase").reshape(len(mean), 3, EXPRESSION)
-        vertices = np.load(vertices_path, allow_pickle=False).reshape(-1).astype(np.int64)
-        chosen = vertices[list(IBUG_FROM_MEDIAPIPE)]
-    except Exception as error:  # SciPy and numpy raise whatever a damaged file provokes
-        raise _refusal(path, f"{type(error).__name__}: {error}"[:200]) from None
-    chosen = np.where(chosen < 0, 0, chosen)  # as published: points without a vertex take the first
-    if chosen.max() >= len(mean):
-        raise _refusal(vertices_path, f"vertex {chosen.max()} of {len(mean)}")
+        # What a packed file would unpack to is asked before any of it is.
+        points = _points({name: (shape, kind) for name, shape, kind in whosmat(path)})
+        model = loadmat(path, variable_names=list(WIDTHS))
+        mean = _numbers(model, "meanshape").reshape(points, 3)
+        identity = _numbers(model, "idBase").reshape(points, 3, IDENTITY)
+        expression = _numbers(model, "exBase").reshape(points, 3, EXPRESSION)
+    except Exception as error:  # SciPy raises whatever a damaged file provokes
+        raise _refusal(path, in_words(error)) from None
+    chosen = _vertices(vertices_path, points)
     flat = 3 * LANDMARKS
     return FaceModel(
         (mean - mean.mean(axis=0))[chosen].reshape(flat),
         identity[chosen].reshape(flat, IDENTITY),
         expression[chosen].reshape(flat, EXPRESSION),
     )
+
+
+def _points(arrays: dict[str, tuple[tuple[int, ...], str]]) -> int:
+    """Points of the mesh, as the sizes of all three arrays agree on."""
+    counts = set()
+    for name, width in WIDTHS.items():
+        shape, kind = arrays.get(name, ((), "missing"))
+        count = math.prod(shape)
+        if kind not in NUMBERS or not shape or count % width:
+            raise ValueError(f"{name} is {kind} {shape}")
+        counts.add(count // width)
+    (points, *others) = counts
+    if others or not 1 <= points <= MOST_POINTS:
+        raise ValueError(f"arrays of {', '.join(map(str, sorted(counts)))} points")
+    return points
+
+
+def _vertices(path: Path, points: int) -> NDArray[np.int64]:
+    """The vertex of each of the 68 landmarks."""
+    try:
+        vertices = np.load(path, allow_pickle=False)
+    except Exception as error:  # so does numpy
+        raise _refusal(path, in_words(error)) from None
+    if not isinstance(vertices, np.ndarray) or vertices.size != MEDIAPIPE_POINTS:
+        raise _refusal(path, f"not {MEDIAPIPE_POINTS} numbers")
+    if vertices.dtype.kind not in "iuf" or not np.isfinite(vertices).all():
+        raise _refusal(path, f"{vertices.dtype} that are no vertices")
+    chosen = vertices.reshape(-1)[list(IBUG_FROM_MEDIAPIPE)].astype(np.int64)
+    chosen = np.where(chosen < 0, 0, chosen)  # as published: points without a vertex take the first
+    if chosen.max() >= points:
+        raise _refusal(path, f"vertex {chosen.max()} of {points}")
+    return chosen
 
 
 def _numbers(model: dict[str, Any], name: str) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ...contract.errors import BadCheckpoint
@@ -64,6 +65,12 @@ MEANINGS: tuple[Meaning, ...] = (
 )
 """By prefix; the first that fits counts."""
 
+WHOLE = ("num_batches_tracked", "offsets", "step_counter")
+"""Tensors of whole numbers, by the last part of their name."""
+
+KINDS = {"float": "floating-point numbers", "whole": "whole numbers", "bytes": "bytes"}
+"""What a tensor holds."""
+
 
 def check_tensors(
     tensors: Mapping[str, Tensor],
@@ -95,11 +102,15 @@ def check_tensors(
         "misshapen",
         {n: f" {tuple(tensors[n].shape)} instead of {wanted[n]}" for n in shaped},
     )
-    said += [
-        f"{name} holds numbers that are not finite"
-        for name, tensor in tensors.items()
-        if name in wanted and tensor.is_floating_point() and not bool(tensor.isfinite().all())
-    ]
+    for name in (n for n in wanted if n in tensors and n not in skipped):
+        tensor, kind = tensors[name], _kind(name)
+        if tensor.is_floating_point() != (kind == "float") or (
+            kind == "bytes" and tensor.dtype != torch.uint8
+        ):
+            said.append(f"{name} is {tensor.dtype}, not {KINDS[kind]}")
+        # They are computed with as float32, whatever they are stored as.
+        elif not bool(tensor.float().isfinite().all()):
+            said.append(f"{name} holds numbers that are not finite")
     if said:
         raise BadCheckpoint(
             where,
@@ -107,6 +118,11 @@ def check_tensors(
             found="; ".join(said),
             remedy="keep every checkpoint together with its own config.yaml",
         )
+
+
+def _kind(name: str) -> str:
+    last = name.rpartition(".")[2]
+    return "bytes" if last == "density_bitfield" else "whole" if last in WHOLE else "float"
 
 
 def _told(problem: str, details: Mapping[str, str]) -> list[str]:

@@ -18,6 +18,10 @@ MOTIONS = {64: "expression coefficients", 144: "identity and expression", FLAT: 
 """Outputs of a published audio-to-motion model, by their number."""
 
 
+WIDEST = 4096
+"""Of what settings may call for; the published models stay below 200."""
+
+
 @dataclass(frozen=True)
 class PublishedField:
     """The dimensions of one head with its torso.
@@ -57,7 +61,7 @@ def audio_to_motion_config(tensors: Mapping[str, Tensor], where: str) -> AudioTo
     last = tensors.get("vae.decoder.out_proj.weight")
     first = tensors.get("mel_encoder.0.weight")
     motion = 0 if last is None or not last.ndim else last.shape[0]
-    if motion not in MOTIONS or first is None or first.ndim != 3:
+    if motion not in MOTIONS or first is None or first.ndim != 3 or not first.shape[1]:
         known = ", ".join(f"{n} ({what})" for n, what in MOTIONS.items())
         raise BadCheckpoint(
             where,
@@ -122,8 +126,10 @@ def field_dimensions(settings: Settings, picture: int, *, alone: bool = False) -
         s.refuse(f"smo_win_size is {head.window}; a window has a frame in its middle")
     if not 3 <= head.log2_size <= 24 or not COARSEST <= head.finest <= 1 << 16:
         s.refuse(f"a grid of 2^{head.log2_size} entries up to {head.finest} cells")
-    if not 1 <= cells <= 256 or not 0 <= head.blink <= head.code <= 1024 or steps < 1:
-        s.refuse(f"grid_size {cells}, eye_blink_dim {head.blink} or max_steps {steps}")
+    if cells not in (1 << n for n in range(1, 9)):
+        s.refuse(f"grid_size is {cells}, not a power of two up to 256")
+    if head.blink > head.code:
+        s.refuse(f"eye_blink_dim is {head.blink}, more than cond_out_dim {head.code}")
     torso = PublishedTorsoDimensions(
         super_resolution=enlarged,
         head_aware=s.get("torso_head_aware", False),
@@ -138,11 +144,27 @@ def field_dimensions(settings: Settings, picture: int, *, alone: bool = False) -
     smoothing = s.get("infer_smooth_camera_path_kernel_size", 7)
     if not s.get("infer_smooth_camera_path", True):
         smoothing = 1
-    if not 1 <= smoothing <= 1001:
-        s.refuse(f"infer_smooth_camera_path_kernel_size is {smoothing}")
     frames = s.get("num_train_samples", 0)
-    if frames < 0:
-        s.refuse(f"num_train_samples is {frames}")
+    for name, value, least, most in (
+        ("smo_win_size", head.window, 1, 101),
+        ("cond_out_dim", head.code, 2, WIDEST),
+        ("eye_blink_dim", head.blink, 0, WIDEST),
+        ("individual_embedding_dim", head.individual, 0, WIDEST),
+        ("individual_embedding_num", individuals, 1, 1 << 24),
+        ("torso_individual_embedding_dim", torso.individual, 0, WIDEST),
+        ("geo_feat_dim", head.geometry, 1, WIDEST),
+        ("hidden_dim_ambient", head.ambient_hidden[0], 1, WIDEST),
+        ("hidden_dim_sigma", head.density_hidden[0], 1, WIDEST),
+        ("hidden_dim_color", head.colour_hidden[0], 1, WIDEST),
+        ("max_steps", steps, 1, 1024),
+        ("min_near", head.min_near, 0, 100),
+        ("camera_scale", torso.camera_scale, 1e-3, 1e3),
+        ("torso_shrink", torso.shrink, 1e-3, 1),
+        ("infer_smooth_camera_path_kernel_size", smoothing, 1, 1001),
+        ("num_train_samples", frames, 0, 1 << 24),
+    ):
+        if not least <= value <= most:
+            s.refuse(f"{name} is {value}, not {least:g} to {most}")
     background = s.get("infer_bg_img_fname", "")
     s.check()
     return PublishedField(head, torso, individuals, smoothing, frames, background, alone)

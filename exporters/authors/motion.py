@@ -68,7 +68,8 @@ def motion_tensors(dataset: Dataset, face: FaceModel) -> dict[str, NDArray[Any]]
         BadCheckpoint: the data cannot be normalised by.
     """
     landmarks = face.landmarks(dataset.identity, dataset.expression)
-    mean, scale = landmarks.mean(axis=0), landmarks.std(axis=0, ddof=1)
+    if len(landmarks) > 1:
+        mean, scale = landmarks.mean(axis=0), landmarks.std(axis=0, ddof=1)
     if len(landmarks) < 2 or not scale.min() > 0:
         raise BadCheckpoint(
             "the data set",

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...contract.errors import BadCheckpoint
+from .words import in_words
 
 LARGEST = 8 << 30
 """Bytes a data set may have."""
@@ -36,6 +37,9 @@ def load_pickled_dictionary(path: Path) -> dict[str, Any]:
         BadCheckpoint: it is no such file, too large, or asks for anything that could run.
     """
     try:
+        if path.exists() and not path.is_file():
+            # Of a pipe, opening alone could last for ever.
+            raise _refusal(path, "no regular file")
         if path.stat().st_size > LARGEST:
             raise _refusal(path, f"{path.stat().st_size} bytes, more than {LARGEST}")
         with path.open("rb") as file:
@@ -46,7 +50,7 @@ def load_pickled_dictionary(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise _refusal(path, error.strerror or str(error)) from None
     except Exception as error:  # a damaged pickle raises whatever it likes
-        raise _refusal(path, f"{type(error).__name__}: {error}"[:200]) from None
+        raise _refusal(path, in_words(error)) from None
     if not isinstance(value, dict):
         raise _refusal(path, type(value).__name__)
     return value
@@ -154,10 +158,23 @@ _STAND_INS: dict[tuple[str, str], Any] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):  # type: ignore[misc, name-defined]
+    """The reader in Python: the one in C makes room for as many objects as a file says it names,
+    which twenty bytes can make 34 GB."""
+
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+
     def __init__(self, path: Path, file: BinaryIO) -> None:
         super().__init__(file)
         self._path = path
+
+    def load_build(self) -> None:
+        """Let stand-ins alone keep a state: else one could change our own functions."""
+        if type(self.stack[-2]) not in (PickledArray, PickledDtype):
+            raise pickle.UnpicklingError("a state of something that has none")
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _STAND_INS:

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from ...contract.field import HEAD_CODE_HIDDEN
 from ...contract.landmarks import FLAT
 from ...reference.audio_to_motion import AudioToMotion, AudioToMotionConfig
 from ...reference.authors import (
@@ -24,7 +25,6 @@ from ...reference.authors_torso import (
 )
 from ...reference.published_torso import PublishedTorsoConditionConfig
 from ...reference.super_resolution import SuperResolutionConfig
-from ...reference.torso_field import HEAD_HIDDEN
 from .models import PublishedField
 
 Shapes = dict[str, tuple[int, ...]]
@@ -105,7 +105,7 @@ def _torso_shapes(torso: PublishedTorsoDimensions, individuals: int) -> Shapes:
     inputs = 2 + 4 * OCTAVES + sees.code
     if torso.head_aware:
         inputs += HEAD_CODE
-        for i, (a, b) in zip((0, 2, 4), pairwise((4, *HEAD_HIDDEN, HEAD_CODE)), strict=True):
+        for i, (a, b) in zip((0, 2, 4), pairwise((4, *HEAD_CODE_HIDDEN, HEAD_CODE)), strict=True):
             shapes |= _layer(f"head_color_weights_encoder.{i}", b, a)
     shapes |= _mlp("torso_deform_net", (inputs, *DEFORM_HIDDEN, 2))
     shapes |= _mlp("torso_canonicial_net", (grid.width + inputs, *COLOUR_HIDDEN, 4))

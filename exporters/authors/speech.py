@@ -18,6 +18,10 @@ from ...reference.speech_encoder import (
 )
 from . import PUBLISHED_HUBERT
 from .state import tensors_of_file
+from .words import in_words
+
+WIDEST = 16_384
+"""Of any layer; those of the large one have 4096."""
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
@@ -47,9 +51,25 @@ def load_speech_encoder(source: str, features: int) -> SpeechEncoder:
             remedy=f"name its own by --hubert; the published one is {PUBLISHED_HUBERT}",
         )
     encoder = SpeechEncoder(config)
-    path = next((folder / n for n in WEIGHTS if (folder / n).is_file()), folder / WEIGHTS[0])
+    path = next((folder / n for n in WEIGHTS if (folder / n).is_file()), None)
+    if path is None:
+        raise BadCheckpoint(
+            str(folder),
+            expected=f"the weights of a HuBERT: {' or '.join(WEIGHTS)}",
+            found="neither",
+            remedy="copy them too, or fetch the folder again",
+        )
     tensors = read_tensors(path) if path.suffix == ".safetensors" else tensors_of_file(path)
-    load_tensors(encoder, _named(tensors, encoder), str(path))
+    named = _named(tensors, encoder)
+    load_tensors(encoder, named, str(path))
+    broken = [name for name, tensor in named.items() if not bool(tensor.isfinite().all())]
+    if broken:
+        raise BadCheckpoint(
+            str(path),
+            expected="the weights of a HuBERT",
+            found=f"numbers that are not finite in {', '.join(broken[:3])}",
+            remedy="the file is damaged: copy it again",
+        )
     return encoder.eval()
 
 
@@ -92,8 +112,8 @@ def _config(path: Path) -> SpeechEncoderConfig:
             position_kernel=int(plain["num_conv_pos_embeddings"]),
             position_groups=int(plain["num_conv_pos_embedding_groups"]),
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _refusal(path, f"{type(error).__name__}: {error}") from None
+    except Exception as error:  # a value may be of any kind and any size
+        raise _refusal(path, in_words(error)) from None
     built = {
         "model_type": "hubert",
         "feat_extract_norm": "layer",
@@ -107,8 +127,13 @@ def _config(path: Path) -> SpeechEncoderConfig:
     ]
     if other:
         raise _refusal(path, "; ".join(other))
-    if not 1 <= config.layers <= 64 or not 1 <= config.hidden <= 4096 or len(config.conv) != 7:
-        raise _refusal(path, f"{config.layers} layers of {config.hidden}")
+    sizes = (config.hidden, config.feed_forward, *config.conv)
+    heads, groups = config.heads, config.position_groups
+    fits = 1 <= config.layers <= 64 and len(config.conv) == len(CONV_KERNELS)
+    fits = fits and all(1 <= n <= WIDEST for n in sizes) and 1 <= config.position_kernel <= 1024
+    fits = fits and heads > 0 and groups > 0
+    if not fits or config.hidden % heads or config.hidden % groups:
+        raise _refusal(path, f"layers that do not fit together: {config}")
     return config
 
 

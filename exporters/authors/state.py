@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...contract.errors import BadCheckpoint
-from .pickles import SCALAR_NAMES, PickledDtype, PickledScalar
-
-LARGEST = 16 << 30
-"""Bytes a checkpoint may have, packed or unpacked."""
+from .torch_file import not_a_checkpoint, read_torch_file, unsound
 
 MODEL = "model"
 """Name of the network within a training task."""
 
 _STEP = re.compile(r"model_ckpt_steps_(\d{1,12})\.ckpt")
-_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
-"""How files of torch.save begin, those of today and those of its first years."""
+MOST_NAMED = 12
+"""Tensors that are named in one message."""
 
 _COMPILED = "_orig_mod."
 """What `torch.compile` puts before names."""
@@ -58,11 +52,10 @@ def tensors_of_file(path: Path) -> dict[str, Tensor]:
     Raises:
         BadCheckpoint: it is not, is damaged, or holds what could run.
     """
-    _check_size(path)
-    loaded = _load(path)
+    loaded = read_torch_file(path)
     if not isinstance(loaded, Mapping) or not all(isinstance(t, Tensor) for t in loaded.values()):
-        raise _refusal(str(path), "something other than tensors by name")
-    return {str(name): tensor for name, tensor in loaded.items()}
+        raise not_a_checkpoint(path, "something other than tensors by name")
+    return _sound({str(name): tensor for name, tensor in loaded.items()}, path)
 
 
 def load_model(path: Path) -> dict[str, Tensor]:
@@ -71,11 +64,10 @@ def load_model(path: Path) -> dict[str, Tensor]:
     Raises:
         BadCheckpoint: it is no such checkpoint, is damaged, or holds what could run.
     """
-    _check_size(path)
-    return model_tensors(_load(path), str(path))
+    return model_tensors(read_torch_file(path), path)
 
 
-def model_tensors(checkpoint: Any, where: str) -> dict[str, Tensor]:
+def model_tensors(checkpoint: Any, where: Path) -> dict[str, Tensor]:
     """``{"state_dict": {"model": {...}}}`` or ``{"state_dict": {"model.x": ...}}`` → tensors.
 
     Raises:
@@ -84,7 +76,7 @@ def model_tensors(checkpoint: Any, where: str) -> dict[str, Tensor]:
     state = checkpoint.get("state_dict") if isinstance(checkpoint, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         keys = ", ".join(map(str, checkpoint))[:80] if isinstance(checkpoint, Mapping) else "none"
-        raise _refusal(where, f"the keys {keys}")
+        raise not_a_checkpoint(where, f"the keys {keys}")
     # The published rule: any dotted name means that networks are not nested.
     if any("." in name for name in state):
         prefix = f"{MODEL}."
@@ -92,10 +84,10 @@ def model_tensors(checkpoint: Any, where: str) -> dict[str, Tensor]:
     else:
         nested = state.get(MODEL)
         found = dict(nested) if isinstance(nested, Mapping) else {}
-    tensors = {n.replace(_COMPILED, ""): t for n, t in found.items() if isinstance(t, Tensor)}
+    tensors = {str(n).replace(_COMPILED, ""): t for n, t in found.items() if isinstance(t, Tensor)}
     if not tensors:
-        raise _refusal(where, f"the networks {', '.join(sorted(state))[:80] or 'none'}")
-    return _old_spelling(tensors)
+        raise not_a_checkpoint(where, f"the networks {', '.join(sorted(state))[:80] or 'none'}")
+    return _old_spelling(_sound(tensors, where))
 
 
 def with_weight_norm(tensors: Mapping[str, Tensor], wanted: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -108,10 +100,19 @@ def with_weight_norm(tensors: Mapping[str, Tensor], wanted: Mapping[str, Any]) -
     for name in wanted:
         plain = name.removesuffix("_g")
         if name.endswith(".weight_g") and name not in made and plain in made:
+            if made[plain].ndim < 2 or not made[plain].is_floating_point():
+                continue  # no product: it is refused with all else that does not fit
             weight = made.pop(plain)
             made[f"{plain}_v"] = weight
             made[name] = weight.flatten(1).norm(dim=1).view(-1, *[1] * (weight.ndim - 1))
     return made
+
+
+def _sound(tensors: dict[str, Tensor], where: Path) -> dict[str, Tensor]:
+    said = list(unsound(tensors))
+    if said:
+        raise not_a_checkpoint(where, "; ".join(said[:MOST_NAMED]))
+    return tensors
 
 
 def _old_spelling(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -123,51 +124,3 @@ def _old_spelling(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             name = name.removesuffix(_DIRECTION) + ".weight_v"
         made[name] = tensor
     return made
-
-
-def _check_size(path: Path) -> None:
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as opened:
-            begins = opened.read(4)
-        if not begins.startswith((_ZIP, _PICKLE)):
-            raise _refusal(str(path), f"a file that begins with {begins!r}")
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as file:
-                size = max(size, sum(entry.file_size for entry in file.infolist()))
-    except (OSError, zipfile.BadZipFile) as error:
-        raise _refusal(str(path), str(error)) from None
-    if size > LARGEST:
-        raise _refusal(str(path), f"{size} bytes, more than {LARGEST}")
-
-
-def _load(path: Path) -> Any:
-    try:
-        with torch.serialization.safe_globals(_numbers()):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        called = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"a call of {called[1]}" if called else "something other than tensors"
-        raise BadCheckpoint(
-            str(path),
-            expected="tensors, numbers and their names",
-            found=what,
-            remedy="such a file could run any program: do not open it; save the state_dict of the "
-            "model alone if you trust where it comes from",
-        ) from None
-    except Exception as error:  # a damaged file raises whatever it likes
-        raise _refusal(str(path), f"{type(error).__name__}: {error}"[:200]) from None
-
-
-def _numbers() -> list[Any]:
-    """Stand-ins for what rebuilds a numpy number, such as a best validation loss."""
-    return [(PickledDtype, "numpy.dtype"), *((PickledScalar, name) for name in SCALAR_NAMES)]
-
-
-def _refusal(where: str, found: str) -> BadCheckpoint:
-    return BadCheckpoint(
-        where,
-        expected="a checkpoint of the published training code: state_dict with the network model",
-        found=found,
-        remedy="copy it again, or name another step",
-    )

@@ -245,12 +245,16 @@ extern "C" __global__ void put_heads(PlainModel model, const PlainFrame* frame, 
     }
 }
 
-// Where the torso's pixels lie.
-extern "C" __global__ void place_torso(const PlainFrame* frame, WaveMemory m, WaveChunk chunk) {
+// Where the torso's pixels lie, and the head's code where there is one.
+extern "C" __global__ void place_torso(PlainModel model, const PlainFrame* frame, WaveMemory m,
+                                       WaveChunk chunk) {
     const int rows = m.counts->chosen;
     for (int row = this_thread(); row < rows; row += all_threads()) {
-        const Pixel pixel = pixel_at(chunk.first + m.chosen[row], frame->size);
-        torso_place(frame->size, pixel.row, pixel.column, m.features + row * kTorsoPlace);
+        const int ray = m.chosen[row];
+        const Pixel pixel = pixel_at(chunk.first + ray, frame->size);
+        float* place = m.features + row * (kTorsoPlace + kTorsoCode);
+        torso_place(frame->size, pixel.row, pixel.column, place);
+        if (kTorsoCode > 0) torso_seen(model, m.heads + 4 * ray, place + kTorsoPlace);
     }
 }
 
@@ -258,10 +262,12 @@ extern "C" __global__ void place_torso(const PlainFrame* frame, WaveMemory m, Wa
 extern "C" __global__ void look_at_torso(PlainModel model, WaveMemory m) {
     const int rows = m.counts->chosen;
     for (int row = this_thread(); row < rows; row += all_threads()) {
-        float looks[kTorsoLooks];
-        copy_row<kTorsoPlace>(m.features + row * kTorsoPlace, looks + kTorsoFeatures);
-        torso_looks(with_tables(model), m.seen + row * 2, m.heads + 4 * m.chosen[row], looks);
-        copy_row<kTorsoLooks>(looks, m.looks + row * kTorsoLooks);
+        float* looks = m.looks + row * kTorsoLooks;
+        constexpr int kPlaced = kTorsoPlace + kTorsoCode;
+        copy_row<kPlaced>(m.features + row * kPlaced, looks + kTorsoFeatures);
+        if (kTorsoCode == 0)
+            torso_seen(model, m.heads + 4 * m.chosen[row], looks + kTorsoFeatures + kPlaced);
+        torso_looks(with_tables(model), m.seen + row * 2, looks);
     }
 }
 

@@ -46,7 +46,7 @@ struct WaveMemory {
     float* heads;           // (rays, 4) premultiplied colour and opacity
     float* positions;       // (slots, 4) x, y, z and distance of a ray's samples of this round
     int32_t* slots;         // slot of a row
-    float* features;        // (rows, kFeatures); the torso's places
+    float* features;        // (rows, kFeatures); the torso's places and codes of the head
     float* raw;             // (rows, kDensityOutputs)
     float* looks;           // (rows, kLooks) and (rows, kTorsoLooks); the ambient network's inputs
     float* seen;            // outputs of all other networks: colours, coordinates, offsets

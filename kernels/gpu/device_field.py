@@ -76,12 +76,17 @@ class DeviceField(ABC):
         self._stream = gpu.create_stream()
         self._lock = threading.Lock()
         self._pictures: OrderedDict[tuple[int, bool, bool], FramePlan] = OrderedDict()
-        self._held = upload_model(
-            gpu, self._stream, field, weights, torso, half_tables=self._half_tables
-        )
-        self._model = Model(*(array.address for array in self._held))
-        self._held += self._upload_more(weights)
+        self._held: list[DeviceArray] = []
         self._closed = False
+        try:
+            self._held += upload_model(
+                gpu, self._stream, field, weights, torso, half_tables=self._half_tables
+            )
+            self._model = Model(*(array.address for array in self._held))
+            self._held += self._upload_more(weights)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def name(self) -> str:

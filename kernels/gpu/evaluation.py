@@ -26,6 +26,7 @@ from .specification import (
     network_function,
     real,
 )
+from .torso_source import torso_parts, torso_pixel
 
 EVALUATION = "cuda/evaluation.h"
 """Name of the header."""
@@ -51,13 +52,13 @@ def evaluation_header(field: FieldSpec, torso: TorsoSpec | None) -> str:
     places = layout(field, torso)
     lines = [line for n in all_networks(field, torso) for line in network_source(n, places)]
     lines += [*_displaced(field), *_features(field), *_density(field), *_looks(field)]
-    lines += _torso_parts(torso)
+    lines += torso_parts(torso, places)
     return header([*lines, *evaluation(field, torso, "TableModel")])
 
 
 def evaluation(field: FieldSpec, torso: TorsoSpec | None, model: str) -> Lines:
     """Whole samples, rays and pixels for a model of this C++ type, whose networks stand before."""
-    return [*_sample(field, model), *_shade(field, model), *_torso(torso, model)]
+    return [*_sample(field, model), *_shade(field, model), *torso_pixel(torso, model)]
 
 
 def _displaced(field: FieldSpec) -> Lines:
@@ -169,40 +170,6 @@ def _looks(field: FieldSpec) -> Lines:
     return [*lines, "}"]
 
 
-def _torso_parts(torso: TorsoSpec | None) -> Lines:
-    """What the torso's networks are given."""
-    of_place = [
-        "// Where a pixel of the torso lies, encoded.",
-        "EMOGENE_HD void torso_place(int size, int row, int column, float* q) {",
-    ]
-    of_looks = [
-        "// The rest of what its colour is asked for, before and after its place in the row.",
-        "template <class Model>",
-        "EMOGENE_HD void torso_looks(const Model& model, const float* offset, "
-        "const float* head, float* in) {",
-    ]
-    if torso is None:
-        nothing = "    (void)model, (void)offset, (void)head, (void)in;"
-        unused = "    (void)size, (void)row, (void)column, (void)q;"
-        return [*of_place, unused, "}", *of_looks, nothing, "}"]
-    features, place = torso.grid.width, torso.position_width
-    return [
-        *of_place,
-        "    const float pixel = 2.0f / (float)size;",
-        "    const float x = ((float)column + 0.5f) * pixel - 1.0f;",
-        "    const float y = ((float)row + 0.5f) * pixel - 1.0f;",
-        f"    frequency_encode(x, y, {torso.octaves}, q);",
-        "}",
-        *of_looks,
-        f"    float* q = in + {features};",
-        "    float u[2];",
-        "    for (int d = 0; d < 2; ++d) u[d] = ((q[d] + offset[d]) + 1.0f) * 0.5f;",
-        f"    encode<{grid_type(torso.grid.name)}>(model.tables, u, in);",
-        f"    for (int c = 0; c < 4; ++c) q[{place} + c] = head[c];",
-        "}",
-    ]
-
-
 def _sample(field: FieldSpec, model: str) -> Lines:
     """Density and what is composited, at one position."""
     outputs = max(field.density.outputs, field.ambient.outputs if field.ambient else 0)
@@ -257,26 +224,5 @@ def _shade(field: FieldSpec, model: str) -> Lines:
         "    ray_looks(model, origin, direction, channels, head[3], looks);",
         f"    {network_function(field.colour)}(model, frame, looks, head);",
         "    for (int c = 0; c < 3; ++c) head[c] = sigmoid(head[c]) * head[3];",
-        "}",
-    ]
-
-
-def _torso(torso: TorsoSpec | None, model: str) -> Lines:
-    """Red, green, blue and alpha of a pixel of the torso."""
-    lines = [
-        f"EMOGENE_HD void torso_at(const {model}& model, const PlainFrame& frame, int row, "
-        "int column, const float* head, float* rgba) {"
-    ]
-    if torso is None:
-        return [*lines, "    (void)model, (void)frame, (void)row, (void)column, (void)head;", "}"]
-    return [
-        *lines,
-        f"    float in[{torso.colour.inputs}], raw[2];",
-        f"    torso_place(frame.size, row, column, in + {torso.grid.width});",
-        f"    {network_function(torso.deform)}(model, frame, in + {torso.grid.width}, raw);",
-        activated(torso.deform, "raw", f"{TANH} * {real(torso.deform_range)}"),
-        "    torso_looks(model, raw, head, in);",
-        f"    {network_function(torso.colour)}(model, frame, in, rgba);",
-        activated(torso.colour, "rgba", SIGMOID),
         "}",
     ]

@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...contract.field import FieldSpec, TorsoSpec
-from ...contract.weights import FALLOFF, OCCUPANCY, REST, TORSO_MASK, table_name
-from ..fused_structures import field_structure, torso_structure
+from ...contract.weights import (
+    FALLOFF,
+    OCCUPANCY,
+    REST,
+    TORSO_MASK,
+    head_code_layers,
+    table_name,
+)
+from ..fused_structures import checked_floats, field_structure, torso_structure
 from ..occupancy import Occupancy
 from .arrays import DeviceArray, allocate
 from .protocol import Gpu
@@ -61,6 +68,9 @@ def model_arrays(
     field_structure(field, weights)
     if torso is not None:
         torso_structure(torso, weights)
+        for layer, (inputs, outputs) in head_code_layers(torso).items():
+            checked_floats(weights, f"{layer}.weight", (outputs, inputs))
+            checked_floats(weights, f"{layer}.bias", (outputs,))
     places = layout(field, torso)
     side = field.march.occupancy_resolution
     occupancy = Occupancy.from_bits(

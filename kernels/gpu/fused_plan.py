@@ -43,9 +43,12 @@ wide enough to be streamed need twice as many."""
 SLICE_BYTES = 16 << 10
 """Streamed weights that come by at a time, where a layer has as many."""
 
-AMBIENT_TERMS = 2
-"""Halves that stand for a number in the ambient network. Its coordinates are multiplied by the
+COORDINATE_TERMS = 2
+"""Halves that stand for a number in networks that give coordinates. These are multiplied by the
 finest level's resolution, and so are their errors; one half moves samples by whole cells."""
+
+COARSE_CELLS = 512
+"""Cells of a torso's finest level up to which one half does for its offsets."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,8 @@ def fused_plan(field: FieldSpec, torso: TorsoSpec | None, architecture: str) -> 
     once = (field.colour,) if field.colour_at == "ray" else ()
     gather = tuple(n for n in field.networks if n not in once)
     finish = (*once, *((torso.deform, torso.colour) if torso else ()))
-    of_samples = _tensor_layers(gather, field.ambient)
-    of_pixels = _tensor_layers(finish, field.ambient)
+    placing = _coordinate_networks(field, torso)
+    of_samples, of_pixels = (_tensor_layers(networks, placing) for networks in (gather, finish))
     for warps in range(MOST_WARPS, 0, -1):
         parts = [_part_plan(layers, budget, warps) for layers in (of_samples, of_pixels)]
         gathering, finishing = parts
@@ -244,15 +247,24 @@ def _networks(part: PartPlan, places: Layout) -> list[str]:
     return lines
 
 
+def _coordinate_networks(field: FieldSpec, torso: TorsoSpec | None) -> tuple[MlpSpec, ...]:
+    """Networks whose outputs say where a fine grid is read."""
+    fine = torso is not None and max(level.scale for level in torso.grid.levels) > COARSE_CELLS
+    return (
+        *((field.ambient,) if field.ambient else ()),
+        *((torso.deform,) if torso and fine else ()),
+    )
+
+
 def _tensor_layers(
-    networks: tuple[MlpSpec, ...], ambient: MlpSpec | None
+    networks: tuple[MlpSpec, ...], placing: tuple[MlpSpec, ...]
 ) -> tuple[TensorLayer, ...]:
     return tuple(
         TensorLayer(
             network,
             index,
             *widths,
-            terms=AMBIENT_TERMS if network == ambient else 1,
+            terms=COORDINATE_TERMS if network in placing else 1,
             hidden=index < len(network.hidden),
         )
         for network in networks

@@ -40,9 +40,14 @@ def activations(field: FieldSpec, torso: TorsoSpec | None) -> dict[str, str]:
     if field.ambient is not None:
         made[field.ambient.name] = TANH
     if torso is not None:
-        made[torso.deform.name] = f"{TANH} * {real(torso.deform_range)}"
+        made[torso.deform.name] = torso_offset(torso)
         made[torso.colour.name] = SIGMOID
     return made
+
+
+def torso_offset(torso: TorsoSpec) -> str:
+    """What bounds the torso's offset, as far as it is not the place it leads to that is bounded."""
+    return f"{'{}' if torso.offset == 'clamped' else TANH} * {real(torso.deform_range)}"
 
 
 def activated(network: MlpSpec, outputs: str, activation: str) -> str:

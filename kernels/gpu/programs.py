@@ -20,7 +20,7 @@ from . import nvrtc
 from .cubin_cache import CubinCache
 from .sources import Unit
 
-ABI = 3
+ABI = 4
 """Raised when the arguments of a kernel change, or what they mean."""
 
 

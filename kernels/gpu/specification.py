@@ -19,7 +19,7 @@ from ...contract.field import (
     TorsoSpec,
 )
 from ...contract.landmarks import LANDMARKS
-from ...contract.weights import table_name
+from ...contract.weights import head_code_layers, table_name
 from .. import fused
 
 CONSTANTS = "cuda/specification.h"
@@ -28,7 +28,7 @@ CONSTANTS = "cuda/specification.h"
 
 def unsupported(field: FieldSpec, torso: TorsoSpec | None = None) -> list[str]:
     """Why a GPU's kernels do not take these fields; empty if they do."""
-    return fused.unsupported(field, torso)
+    return fused.beyond_limits(field, torso)
 
 
 _ALIGNED = 8
@@ -83,6 +83,8 @@ def layout(field: FieldSpec, torso: TorsoSpec | None) -> Layout:
             tensors.append((f"{network.name}.{i}.weight", inputs * outputs))
             if network.bias and i > 0:
                 tensors.append((f"{network.name}.{i}.bias", outputs))
+    for layer, (inputs, outputs) in (head_code_layers(torso) if torso else {}).items():
+        tensors += [(f"{layer}.weight", inputs * outputs), (f"{layer}.bias", outputs)]
     parameters, parameter_size = _places(tensors)
     biases, bias_size = _places((n.name, n.hidden[0]) for n in networks)
     return Layout(tables, parameters, biases, table_size, parameter_size, bias_size)
@@ -117,6 +119,7 @@ def constants_header(field: FieldSpec, torso: TorsoSpec | None, *, half_tables: 
         "kTorsoLooks": torso.colour.inputs if torso else 1,
         "kTorsoFeatures": torso.grid.width if torso else 0,
         "kTorsoPlace": torso.position_width if torso else 1,
+        "kTorsoCode": torso.head_code if torso else 0,
         "kAmbient": field.ambient.outputs if field.ambient else 0,
     }
     floats = {

@@ -86,7 +86,7 @@ class ChunkLaunches:
         if torso is not None and self._with_image:
             self._scan(_CHOSEN)
             self._choose(memory.chosen)
-            self._items("place_torso", rays, frame, memory, self._chunk)
+            self._items("place_torso", rays, self._of.model, frame, memory, self._chunk)
             self._network("torso_deform")
             self._items("look_at_torso", rays, self._of.model, memory)
             self._network("torso_colour")

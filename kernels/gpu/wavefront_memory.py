@@ -116,7 +116,7 @@ def wave_layout(field: FieldSpec, torso: TorsoSpec | None, rays: int) -> WaveLay
         "heads": 4 * rays,
         "positions": 4 * rows,
         "slots": rows,
-        "features": max(rows * field.feature_width, rays * torso.position_width if torso else 0),
+        "features": max(rows * field.feature_width, rays * torso.deform.inputs if torso else 0),
         "raw": rows * field.density.outputs,
         "looks": max(looks),
         "seen": max(seen),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..arrays import Float32
@@ -9,11 +11,11 @@ from ..threads import ThreadPool
 
 
 def frequency_encode(
-    positions: Float32, octaves: int, *, pool: ThreadPool | None = None
+    positions: Float32, octaves: int, *, base: float = math.pi, pool: ThreadPool | None = None
 ) -> Float32:
     """As `emogene.kernels.frequency.frequency_encode`."""
     parts = [positions]
     for octave in range(octaves):
-        angles = positions * np.float32(np.pi * 2**octave)
+        angles = positions * np.float32(base * 2**octave)
         parts += [np.sin(angles), np.cos(angles)]
     return np.concatenate(parts, axis=1)

@@ -19,15 +19,33 @@ from ...contract.field import (
     TorsoSpec,
 )
 from ...contract.stages import bias_name
-from ...contract.weights import FALLOFF, OCCUPANCY, REST, TORSO_MASK, table_name
+from ...contract.weights import (
+    FALLOFF,
+    OCCUPANCY,
+    REST,
+    TORSO_MASK,
+    table_name,
+)
 from ..arrays import Float32, Int32, UInt8
 from ..compositing import CompositeState
 from ..fused import FrameInputs, FusedImage
-from ..image import masked_pixels, pixel_positions
+from ..image import masked_pixels
 from ..occupancy import Occupancy
 from ..threads import ThreadPool
+from ..torso_positions import moved_positions, torso_positions
 from ..traversal import MarchState, Samples
-from . import box, compositing, displacement, frequency, grids, harmonics, image, rays, traversal
+from . import (
+    box,
+    compositing,
+    displacement,
+    frequency,
+    grids,
+    harmonics,
+    image,
+    networks,
+    rays,
+    traversal,
+)
 
 
 class FusedField:
@@ -174,7 +192,7 @@ class FusedField:
     def _colour(self, inputs: FrameInputs, directions: Float32, features: Float32) -> Float32:
         seen = harmonics.spherical_harmonics(directions, self._field.directions)
         rows = np.concatenate([seen, features], axis=1)
-        return _sigmoid(self.network(inputs, self._field.colour, rows))
+        return networks.sigmoid(self.network(inputs, self._field.colour, rows))
 
     def torso_pixels(self, inputs: FrameInputs, head: Float32, threshold: float) -> Float32:
         """Red, green, blue and alpha (size², 4) of the torso under a head (size², 4)."""
@@ -184,13 +202,16 @@ class FusedField:
             return rgba
         pixels = masked_pixels(self._weights[TORSO_MASK], torso.mask_resolution, size)
         pixels = pixels[~(np.float32(1.0) - head[pixels, 3] < threshold)]
-        at = pixel_positions(size, pixels)
-        encoded = frequency.frequency_encode(at, torso.octaves)
-        offset = np.tanh(self.network(inputs, torso.deform, encoded))
-        moved = at + offset * np.float32(torso.deform_range)
-        features = self._encode(torso.grid, (moved + np.float32(1.0)) * np.float32(0.5))
-        rows = np.concatenate([features, encoded, head[pixels]], axis=1)
-        rgba[pixels] = _sigmoid(self.network(inputs, torso.colour, rows))
+        at = torso_positions(torso, size, pixels)
+        encoded = frequency.frequency_encode(at, torso.octaves, base=torso.frequency)
+        place, seen = encoded, head[pixels]
+        if torso.head_code:
+            seen = networks.head_code(self._weights, torso, seen)
+            place = np.concatenate([encoded, seen], axis=1)
+        offset = networks.bounded_offset(torso, self.network(inputs, torso.deform, place))
+        moved = moved_positions(torso, at, offset)
+        rows = np.concatenate([self._encode(torso.grid, moved), encoded, seen], axis=1)
+        rgba[pixels] = networks.sigmoid(self.network(inputs, torso.colour, rows))
         return rgba
 
     def _encode(self, grid: GridSpec, at: Float32) -> Float32:
@@ -199,18 +220,4 @@ class FusedField:
     def network(self, inputs: FrameInputs, network: MlpSpec, rows: Float32) -> Float32:
         """A network's outputs (N, outputs) for inputs (N, inputs)."""
         bias = inputs.biases[bias_name(network.name)].reshape(-1)
-        last = len(network.widths) - 2
-        for i in range(last + 1):
-            rows = rows @ self._weights[f"{network.name}.{i}.weight"].T
-            if i > 0 and network.bias:
-                bias = self._weights[f"{network.name}.{i}.bias"]
-            if i == 0 or network.bias:
-                rows = rows + bias
-            if i < last:
-                rows = np.maximum(rows, np.float32(0.0))
-        return rows
-
-
-def _sigmoid(x: Float32) -> Float32:
-    made: Float32 = np.float32(1.0) / (np.float32(1.0) + np.exp(-x))
-    return made
+        return networks.evaluate(self._weights, network, rows, bias)

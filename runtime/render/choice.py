@@ -8,16 +8,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ...contract import stages
 from ...contract.errors import BadOption, Unavailable
-from ...contract.field import FieldSpec, TorsoSpec
+from ...contract.field import TorsoSpec
 from ...contract.manifest import Manifest
-from ...kernels.fused import unsupported
-from ...kernels.fused_structures import network_tensors
 from ...kernels.gpu.kinds import KINDS
-from ...kernels.gpu.specification import unsupported as unsupported_on_gpus
 from ...kernels.gpu.wavefront import WITH_ENGINES
 from .gpu_path import NO_GPU, GpuPath
+from .reach import Reach, fused_reach, gpu_reach, shapes_of
 from .rounds import PER_RAY
 
 AUTO, FUSED, WAVEFRONT, GPU = "auto", "fused", "wavefront", "gpu"
@@ -26,21 +23,6 @@ GPU_KINDS = {f"{GPU}-{kind}": kind for kind in (*KINDS, WITH_ENGINES)}
 in the wavefront kernels are only used where they are asked for."""
 
 RENDERERS = (AUTO, FUSED, WAVEFRONT, GPU, *GPU_KINDS)
-
-FIELD_STAGES = frozenset(
-    {
-        stages.AMBIENT,
-        stages.DENSITY,
-        stages.COLOUR,
-        stages.TORSO_DEFORM,
-        stages.TORSO_COLOUR,
-    }
-)
-"""The networks that the fused renderer evaluates itself."""
-
-
-HEAD_STAGES = frozenset({stages.AMBIENT, stages.DENSITY, stages.COLOUR})
-"""Those of them that are of the head."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +34,8 @@ class RendererChoice:
         why: in words.
         fallback: why it is not the GPU there is; empty where nothing better was wanted.
         remedy: what would bring the better one.
-        beside: why the fused renderer paints the head alone, and networks the rest; empty where it
-            paints the whole picture.
+        beside: why the kernels of CPU or GPU paint the head alone, and networks the rest; empty
+            where they paint the whole picture.
         kernels: the one kind of GPU kernels that was asked for; empty where any will do.
     """
 
@@ -63,6 +45,10 @@ class RendererChoice:
     remedy: str = ""
     beside: str = ""
     kernels: str = ""
+
+    def torso_of(self, manifest: Manifest) -> TorsoSpec | None:
+        """The torso that its kernels paint with the head."""
+        return None if self.beside else manifest.torso
 
 
 def checked_renderer(name: str) -> str:
@@ -101,52 +87,40 @@ def choose_renderer(
     asked = GPU if kernels else asked
     if asked == WAVEFRONT:
         return RendererChoice(WAVEFRONT, "asked for")
-    obstacle = _obstacle(weights, manifest.field)
+    shapes = shapes_of(weights)
+    reaches = {FUSED: fused_reach(manifest, shapes), GPU: gpu_reach(manifest, shapes)}
     if marching != PER_RAY:
-        obstacle = "it marches each ray by itself"
-    beside = obstacle or _beside(manifest, weights)
-    whole = beside or next(iter(unsupported_on_gpus(manifest.field, manifest.torso)), "")
-    found = {FUSED: obstacle, GPU: whole}.get(asked, "")
-    if found:
+        reaches = dict.fromkeys(reaches, Reach("it marches each ray by itself"))
+    if asked != AUTO:
+        return _asked_for(asked, reaches[asked], gpu, kernels)
+    obstacles = {name: _obstacle(reach, recast) for name, reach in reaches.items()}
+    if gpu.works and not obstacles[GPU]:
+        return RendererChoice(GPU, gpu.found, beside=reaches[GPU].beside)
+    used, why, beside = FUSED, "the fastest on a CPU", reaches[FUSED].beside
+    if why_not := obstacles[FUSED] or ("" if on_cpu else "the networks do not run on the CPU"):
+        used, why, beside = WAVEFRONT, why_not, ""
+    lost = (gpu.found, gpu.remedy) if gpu.wanted and not obstacles[GPU] else ("", "")
+    return RendererChoice(used, why, *lost, beside)
+
+
+def _asked_for(asked: str, reach: Reach, gpu: GpuPath, kernels: str) -> RendererChoice:
+    if reach.obstacle:
         raise Unavailable(
             f"{asked} renderer",
             expected="an avatar it takes",
-            found=found,
+            found=reach.obstacle,
             remedy=f"use the renderer {WAVEFRONT} or {AUTO}",
         )
     if asked == GPU and not gpu.works:
         raise Unavailable(
             "gpu renderer", expected="a GPU to use", found=gpu.found, remedy=gpu.remedy
         )
-    if asked != AUTO:
-        return RendererChoice(asked, "asked for", beside=beside, kernels=kernels)
-    if cast := sorted((HEAD_STAGES if beside else FIELD_STAGES) & set(recast)):
-        return RendererChoice(WAVEFRONT, f"{', '.join(cast)} was asked for in another precision")
-    if obstacle:
-        return RendererChoice(WAVEFRONT, obstacle)
-    if gpu.works and not whole:
-        return RendererChoice(GPU, gpu.found)
-    used, why = FUSED, "the fastest on a CPU"
-    if not on_cpu:
-        used, why = WAVEFRONT, "the networks do not run on the CPU"
-    lost = (gpu.found, gpu.remedy) if gpu.wanted and not whole else ("", "")
-    return RendererChoice(used, why, *lost, beside if used == FUSED else "")
+    return RendererChoice(asked, "asked for", beside=reach.beside, kernels=kernels)
 
 
-def _beside(manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> str:
-    """Why the fused renderer cannot paint more than the head; empty if it can."""
-    if manifest.super_resolution:
-        return "pictures are enlarged by a network"
-    return _obstacle(weights, manifest.field, manifest.torso)
-
-
-def _obstacle(
-    weights: Mapping[str, NDArray[Any]], field: FieldSpec, torso: TorsoSpec | None = None
-) -> str:
-    """Why the fused renderer does not take these fields; empty if it does."""
-    if problems := unsupported(field, torso):
-        return problems[0]
-    for network in (*field.networks, *((torso.deform, torso.colour) if torso else ())):
-        if missing := sorted(set(network_tensors(network)) - set(weights)):
-            return f"the directory's weights lack {missing[0]}"
-    return ""
+def _obstacle(reach: Reach, recast: Iterable[str]) -> str:
+    """Why kernels are not taken by themselves; empty if they may be."""
+    if reach.obstacle:
+        return reach.obstacle
+    cast = sorted(reach.stages & set(recast))
+    return f"{', '.join(cast)} was asked for in another precision" if cast else ""

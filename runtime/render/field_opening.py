@@ -43,7 +43,10 @@ def prepare_field(
     manifest, weights = loaded.manifest, loaded.weights
     if chosen.used == GPU:
         try:
-            field = open_field(manifest, weights, shipped, path.api, _kinds(chosen.kernels, loaded))
+            kinds = _kinds(chosen, loaded)
+            field = open_field(
+                manifest, chosen.torso_of(manifest), weights, shipped, path.api, kinds
+            )
             if strict and field.lost:
                 field.close()
                 raise Unavailable(
@@ -67,18 +70,21 @@ def prepare_field(
             remedy=chosen.remedy or f"leave out --strict to render with {chosen.used}",
         )
     if chosen.used == FUSED:
-        torso = None if chosen.beside else manifest.torso
-        return chosen, FusedField(manifest.field, weights, torso)
+        return chosen, FusedField(manifest.field, weights, chosen.torso_of(manifest))
     return chosen, None
 
 
-def _kinds(kernels: str, loaded: Loaded) -> Mapping[str, Callable[..., DeviceField]] | None:
+def _kinds(
+    chosen: RendererChoice, loaded: Loaded
+) -> Mapping[str, Callable[..., DeviceField]] | None:
     """The one kind of GPU kernels that was asked for; None for any."""
+    kernels = chosen.kernels
     if not kernels:
         return None
     if kernels != WITH_ENGINES:
         return {kernels: KINDS[kernels]}
-    networks, most = engine_networks(loaded.manifest, loaded.runners)
+    field, torso = loaded.manifest.field, chosen.torso_of(loaded.manifest)
+    networks, most = engine_networks(field, torso, loaded.runners)
     return {kernels: partial(WavefrontField, networks=networks, rays=most // LEAST_EACH)}
 
 

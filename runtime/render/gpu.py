@@ -1,34 +1,28 @@
-"""Pictures by a GPU's kernels: opened, tried against the CPU's, and used like the fused ones."""
+"""Pictures by a GPU's kernels: opened, tried, and used like the fused ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from ...contract.camera import Intrinsics
 from ...contract.data import Condition, Float32
 from ...contract.errors import EmoGeneError, Failure
-from ...contract.landmarks import LANDMARKS
+from ...contract.field import TorsoSpec
 from ...contract.manifest import Manifest
-from ...contract.stages import bias_name
-from ...contract.weights import POSES, REST
+from ...contract.measure import psnr
 from ...kernels.arrays import UInt8
-from ...kernels.fused import FrameInputs, FusedField, FusedImage
+from ...kernels.fused import FrameInputs, FusedImage
 from ...kernels.gpu.arrays import DeviceArray
 from ...kernels.gpu.device_field import DeviceField
 from ...kernels.gpu.kinds import KINDS
 from ...kernels.gpu.opening import open_gpu
 from ...kernels.gpu.programs import Shipped
 from ...kernels.gpu.protocol import Gpu
-from ...kernels.gpu.specification import all_networks
 from ...kernels.threads import ThreadPool
 from .fused import FusedRenderer
-
-TRIED_SIZE = 64
-"""Side of the picture that is rendered by GPU and CPU when an avatar is opened, pixels."""
+from .trial import Trial, make_trial
 
 LEAST_PSNR = 50.0
 """Between the two, dB. They differ by rounding alone; a wrong kernel is far below."""
@@ -99,16 +93,18 @@ class GpuRenderer(FusedRenderer):
 
 def open_field(
     manifest: Manifest,
+    torso: TorsoSpec | None,
     weights: Mapping[str, NDArray[Any]],
     shipped: Shipped,
     api: str,
     kinds: Mapping[str, Callable[..., DeviceField]] | None = None,
 ) -> GpuField:
-    """An avatar's fields on the first GPU, after a picture by it equalled one by the CPU.
+    """An avatar's fields on the first GPU, after it painted the picture it must.
 
     Of the kinds of kernels, the first that can be used and paints the right picture.
 
     Args:
+        torso: painted with the head; None is the head alone.
         shipped: the directory's cubins.
         api: one of `kernels.gpu.opening.APIS`.
         kinds: of kernels to try; None are all of `KINDS`.
@@ -120,9 +116,12 @@ def open_field(
     kinds = KINDS if kinds is None else kinds
     gpu, lost = open_gpu(api), list[str]()
     try:
+        trial = make_trial(manifest, weights, torso)
         for last, (kind, make) in enumerate(kinds.items(), start=1):
             try:
-                return GpuField(gpu, _made(gpu, make, manifest, weights, shipped), "; ".join(lost))
+                field = make(gpu, manifest.field, weights, torso, shipped=shipped)
+                _try(field, trial)
+                return GpuField(gpu, field, "; ".join(lost))
             except EmoGeneError as error:
                 if last == len(kinds):
                     raise
@@ -133,51 +132,19 @@ def open_field(
         raise
 
 
-def _made(
-    gpu: Gpu,
-    make: Callable[..., DeviceField],
-    manifest: Manifest,
-    weights: Mapping[str, NDArray[Any]],
-    shipped: Shipped,
-) -> DeviceField:
-    """Fields whose picture was tried."""
-    field = make(gpu, manifest.field, weights, manifest.torso, shipped=shipped)
+def _try(field: DeviceField, trial: Trial) -> None:
+    """Close and refuse (`Failure`) fields whose picture differs from the right one."""
     try:
-        _try(field, manifest, weights)
+        found = field.render(trial.inputs, trial.behind).image
+        assert found is not None
+        error = psnr(found, trial.picture)
+        if not error >= LEAST_PSNR:
+            raise Failure(
+                f"rendering on {field.gpu.facts.name}",
+                expected=f"the picture that the CPU paints, to {LEAST_PSNR:.0f} dB",
+                found=f"another one: {error:.1f} dB",
+                remedy="report it with the GPU and the driver's version",
+            )
     except BaseException:
         field.close()
         raise
-    return field
-
-
-def _try(field: DeviceField, manifest: Manifest, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse (`Failure`) a GPU whose picture differs from the CPU's."""
-    rng = np.random.default_rng(0)
-    camera: Intrinsics = manifest.camera.scaled(TRIED_SIZE)
-    biases = {
-        bias_name(n.name): rng.normal(0, 0.3, n.hidden[0]).astype(np.float32)
-        for n in all_networks(manifest.field, manifest.torso)
-    }
-    landmarks = None
-    if manifest.field.displacement is not None:
-        moved = rng.normal(0, 0.02, (LANDMARKS, 3)).astype(np.float32)
-        landmarks = np.asarray(weights[REST], np.float32) + moved
-    pose = np.ascontiguousarray(weights[POSES][0], np.float32)
-    inputs = FrameInputs(pose, camera, biases, landmarks)
-    behind = rng.integers(0, 256, (TRIED_SIZE, TRIED_SIZE, 3)).astype(np.uint8)
-    reference = FusedField(manifest.field, weights, manifest.torso, instruction_set="baseline")
-    try:
-        right = reference.render(inputs, behind).image
-    finally:
-        reference.close()
-    found = field.render(inputs, behind).image
-    assert right is not None and found is not None
-    error = float(np.mean(np.square(right.astype(np.float64) - found)))
-    psnr = 10 * np.log10(255**2 / error) if error else np.inf
-    if not psnr >= LEAST_PSNR:
-        raise Failure(
-            f"rendering on {field.gpu.facts.name}",
-            expected=f"the picture that the CPU paints, to {LEAST_PSNR:.0f} dB",
-            found=f"another one: {psnr:.1f} dB",
-            remedy="report it with the GPU and the driver's version",
-        )

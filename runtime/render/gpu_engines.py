@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...contract.errors import Unavailable
-from ...contract.manifest import Manifest
+from ...contract.field import FieldSpec, TorsoSpec
 from ...contract.tensors import TensorSpec
 from ...kernels.gpu.specification import networks_by_role
 from ..backends.flavours import FLAVOURS
@@ -33,7 +33,7 @@ class EngineRows:
 
 
 def engine_networks(
-    manifest: Manifest, runners: Mapping[str, Runner]
+    field: FieldSpec, torso: TorsoSpec | None, runners: Mapping[str, Runner]
 ) -> tuple[dict[str, EngineRows], int]:
     """Every network of head and torso by its stage, and the most rows that all of them take.
 
@@ -42,7 +42,7 @@ def engine_networks(
             caller's.
     """
     made, most = {}, []
-    for stage in networks_by_role(manifest.field, manifest.torso):
+    for stage in networks_by_role(field, torso):
         runner = runners[stage]
         if not isinstance(runner, TensorRtRunner):
             raise Unavailable(

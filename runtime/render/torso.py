@@ -13,12 +13,12 @@ from ...contract.data import Condition, Float32
 from ...contract.field import TorsoSpec
 from ...contract.stages import bias_name
 from ...contract.weights import TORSO_MASK, table_name
-from ...kernels import grids, image
+from ...kernels import frequency, grids, image
 from ...kernels.threads import ThreadPool
+from ...kernels.torso_positions import moved_positions, torso_positions
 from ..backends.protocol import Runner
 from .head import HeadImage
 from .rows import run_rows, run_single
-from .torso_positions import encode_positions, moved_positions, torso_positions
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ class Torso:
         self._size = size
         self._pixels = image.masked_pixels(weights[TORSO_MASK], spec.mask_resolution, size)
         self._positions = torso_positions(spec, size, self._pixels)
-        self._encoded = encode_positions(spec, self._positions, pool)
+        self._encoded = frequency.frequency_encode(
+            self._positions, spec.octaves, base=spec.frequency, pool=pool
+        )
 
     def render(self, condition: Condition, pose: Float32, head: HeadImage) -> Float32:
         """(size², 4) float32: red, green, blue, alpha, not premultiplied; alpha 0 off the mask."""

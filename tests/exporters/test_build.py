@@ -21,7 +21,8 @@ from emogene.exporters import exporting
 from emogene.exporters.build import BuildOptions, build_engine_directory
 from emogene.exporters.examples import LENGTHS, varying_symbol
 from emogene.exporters.known_answers import KNOWN_ANSWERS_FILE
-from emogene.exporters.stages import stage_signatures
+from emogene.exporters.report import NAME_WIDTH
+from emogene.exporters.stages import LOADERS, stage_signatures
 from emogene.exporters.weights import weights_bytes
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.reference.tiny import tiny
@@ -266,3 +267,7 @@ def test_unknown_stage_and_missing_checkpoints(tiny_checkpoints: Path, tmp_path:
 
 def test_answers_are_small(tiny_engines: Path) -> None:
     assert (tiny_engines / KNOWN_ANSWERS_FILE).stat().st_size < 400_000
+
+
+def test_the_column_of_names_holds_the_longest() -> None:
+    assert max(map(len, LOADERS)) == NAME_WIDTH

@@ -19,9 +19,16 @@ from emogene.contract.field import (
 )
 from emogene.contract.landmarks import LANDMARKS
 from emogene.contract.stages import bias_name
-from emogene.contract.weights import FALLOFF, OCCUPANCY, REST, TORSO_MASK, table_name
+from emogene.contract.weights import (
+    FALLOFF,
+    OCCUPANCY,
+    REST,
+    TORSO_MASK,
+    head_code_layers,
+    network_tensors,
+    table_name,
+)
 from emogene.kernels.fused import FrameInputs
-from emogene.kernels.fused_structures import network_tensors
 from emogene.kernels.occupancy import pack_cells
 
 from . import scenes
@@ -117,7 +124,34 @@ TORSO = TorsoSpec(
 )
 
 
-def scene(kind: str, *, cells: np.ndarray | None = None, camera: Intrinsics = CAMERA) -> Scene:
+PUBLISHED_TORSOS = {
+    # Its frequencies and offsets as published; told of the head by four numbers, or by a code.
+    "blind": dataclasses.replace(
+        TORSO,
+        deform=dataclasses.replace(TORSO.deform, bias=False),
+        colour=dataclasses.replace(TORSO.colour, bias=False),
+        deform_range=1.0,
+        span="centres",
+        shrink=0.8,
+        frequency=1.0,
+        offset="clamped",
+    ),
+}
+PUBLISHED_TORSOS["head-aware"] = dataclasses.replace(
+    PUBLISHED_TORSOS["blind"],
+    deform=MlpSpec("torso_deform", 14 + 16, (16,), 2, bias=False),
+    colour=MlpSpec("torso_colour", 8 + 14 + 16, (24, 24), 4, bias=False),
+    head_code=16,
+)
+
+
+def scene(
+    kind: str,
+    *,
+    cells: np.ndarray | None = None,
+    camera: Intrinsics = CAMERA,
+    torso: TorsoSpec = TORSO,
+) -> Scene:
     """A scene whose head is a shell, unless other cells are given."""
     rng = scenes.generator()
     field = fields()[kind]
@@ -125,18 +159,21 @@ def scene(kind: str, *, cells: np.ndarray | None = None, camera: Intrinsics = CA
         z, y, x = np.indices((SIDE,) * 3) - (SIDE - 1) / 2
         radius = np.sqrt(x * x + y * y + z * z)
         cells = (radius > 6) & (radius < 9)
-    networks = (*field.networks, TORSO.deform, TORSO.colour)
+    networks = (*field.networks, torso.deform, torso.colour)
     weights: dict[str, np.ndarray] = {
         OCCUPANCY: pack_cells(cells),
-        TORSO_MASK: np.packbits(rng.random(18**2) < 0.6, bitorder="little"),
+        TORSO_MASK: np.packbits(rng.random(torso.mask_resolution**2) < 0.6, bitorder="little"),
         REST: rng.normal(0, 0.4, (LANDMARKS, 3)),
         FALLOFF: 1 / (2 * rng.uniform(0.05, 0.2, LANDMARKS) ** 2),
     }
-    for grid in (*field.grids, *field.surface, TORSO.grid):
+    for grid in (*field.grids, *field.surface, torso.grid):
         weights[table_name(grid)] = rng.uniform(-1, 1, (grid.entries, grid.features))
     for network in networks:
         for name, shape in network_tensors(network).items():
             weights[name] = rng.normal(0, (2 / shape[-1]) ** 0.5, shape)
+    for layer, (inputs, outputs) in head_code_layers(torso).items():
+        weights[f"{layer}.weight"] = rng.normal(0, (2 / inputs) ** 0.5, (outputs, inputs))
+        weights[f"{layer}.bias"] = rng.normal(0, 0.3, outputs)
     weights = {n: w if w.dtype == np.uint8 else w.astype(np.float32) for n, w in weights.items()}
     biases = {
         bias_name(n.name): rng.normal(0, 0.3, n.hidden[0]).astype(np.float32) for n in networks
@@ -144,4 +181,4 @@ def scene(kind: str, *, cells: np.ndarray | None = None, camera: Intrinsics = CA
     moved = weights[REST] + rng.normal(0, 0.03, (LANDMARKS, 3)).astype(np.float32)
     inputs = FrameInputs(scenes.poses()[1], camera, biases, moved)
     background = rng.integers(0, 256, (camera.size, camera.size, 3)).astype(np.uint8)
-    return Scene(field, TORSO, weights, inputs, background)
+    return Scene(field, torso, weights, inputs, background)

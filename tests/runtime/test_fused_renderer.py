@@ -122,9 +122,9 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
     older = {name: tensor for name, tensor in weights.items() if name != "colour.1.weight"}
     assert choose(weights=older) == (
         "wavefront",
-        "the directory's weights lack colour.1.weight",
+        "the directory's weights lack colour.1.weight (56, 56)",
     )
-    with pytest.raises(Unavailable, match=r"lack colour\.1\.weight — use the renderer wavefront"):
+    with pytest.raises(Unavailable, match=r"lack colour\.1\.weight \(56, 56\) — use the renderer"):
         choose("fused", weights=older)
     wide = dataclasses.replace(manifest.field.density, hidden=(512,))
     too_wide = dataclasses.replace(
@@ -147,12 +147,27 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
     gpu = GpuPath(True, "a GPU", wanted=True)
     assert choose(gpu=gpu) == ("gpu", "a GPU")
     assert choose(manifest=entered, gpu=gpu)[0] == "gpu"
-    for beyond in (larger, published):
-        # What the GPU's kernels do not paint as a whole is no fallback from them.
-        chosen = choose_renderer("auto", beyond, weights, on_cpu=True, gpu=gpu)
-        assert chosen.used == "fused" and not chosen.fallback
-    with pytest.raises(Unavailable, match="published"):
-        choose("gpu", manifest=published, gpu=gpu)
+    # A GPU goes by what its own kernels paint: all of a published torso, the head of a picture
+    # that a network enlarges.
+    for asked in ("auto", "gpu"):
+        chosen = choose_renderer(asked, published, weights, on_cpu=True, gpu=gpu)
+        assert (chosen.used, chosen.beside, chosen.fallback) == ("gpu", "", "")
+        assert chosen.torso_of(published) == chest
+        chosen = choose_renderer(asked, larger, weights, on_cpu=True, gpu=gpu)
+        assert (chosen.used, chosen.beside, chosen.fallback) == ("gpu", beside, "")
+        assert chosen.torso_of(larger) is None
+    # Its torso may then run in any precision, too.
+    assert choose(manifest=larger, recast={"torso_colour"}, gpu=gpu)[0] == "gpu"
+    assert choose(manifest=published, recast={"torso_colour"}, gpu=gpu)[0] == "fused"
+    deform = dataclasses.replace(chest.deform, inputs=chest.deform.inputs + 16)
+    colour = dataclasses.replace(chest.colour, inputs=chest.colour.inputs - 4 + 16)
+    aware = dataclasses.replace(chest, deform=deform, colour=colour, head_code=16)
+    coded = dataclasses.replace(manifest, torso=aware)
+    wide_by = {"torso_deform.0.weight": (deform.hidden[0], deform.inputs)}
+    wide_by["torso_colour.0.weight"] = (colour.hidden[0], colour.inputs)
+    weights = weights | {n: np.zeros(shape, np.float32) for n, shape in wide_by.items()}
+    chosen = choose_renderer("auto", coded, weights, on_cpu=True, gpu=gpu)
+    assert chosen.used == "gpu" and "weights lack head_encoder.0.bias (16,)" in chosen.beside
     with pytest.raises(
         BadOption,
         match=r"expected one of auto, fused, wavefront, gpu, gpu-plain, .*, found 'cubist'",

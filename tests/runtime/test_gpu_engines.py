@@ -94,7 +94,8 @@ def test_a_chunk_is_as_large_as_the_engines_take(
     add_all_engines(directory)
     with emogene.open(directory, threads=1, renderer="fused", backend="tensorrt-rtx") as avatar:
         loaded = avatar._loaded
-        networks, most = engine_networks(loaded.manifest, loaded.runners)
+        fields = (loaded.manifest.field, loaded.manifest.torso)
+        networks, most = engine_networks(*fields, loaded.runners)
         assert most == 4096 and "density" in networks and "torso_colour" in networks
         with pytest.raises(Failure, match="1 to 4096 points"):
             networks["density"].bind(5000, 256, 256, 256)

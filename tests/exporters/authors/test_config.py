@@ -9,6 +9,11 @@ import pytest
 from emogene.contract.errors import BadCheckpoint
 from emogene.exporters.authors.config import Settings, load_settings
 
+LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]\n" for i in range(10)
+)
+"""Five hundred bytes that stand for 10¹¹ values."""
+
 
 def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +61,24 @@ def test_numbers_are_read_by_type() -> None:
     settings.check()
 
 
+def test_values_of_any_kind_have_a_digest(tmp_path: Path) -> None:
+    """Dates, numbers as names, sets: none of them has a place in JSON."""
+    write(tmp_path / "config.yaml", "a: 2020-01-01\nb: {1: x, y: z, 2020-01-01: 3}\nc: !!set {d}\n")
+    first = load_settings(tmp_path).digest()
+    write(tmp_path / "config.yaml", "a: 2020-01-02\nb: {1: x, y: z, 2020-01-01: 3}\nc: !!set {d}\n")
+    assert load_settings(tmp_path).digest() != first
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "nan", 10**400, "9" * 400])
+def test_numbers_that_are_none_are_named(value: object) -> None:
+    settings = Settings({"a": value, "b": [1, value, 3]}, "x")
+    settings.get("a", 1.0), settings.vector("b", (0.0, 0.0, 0.0))
+    with pytest.raises(BadCheckpoint) as caught:
+        settings.check()
+    assert "a is" in caught.value.found and "b is" in caught.value.found
+    assert len(caught.value.found) < 300
+
+
 def test_everything_wrong_is_named_at_once() -> None:
     settings = Settings({"a": "x", "b": 1, "c": [1], "grid": "hash"}, "run/config.yaml")
     settings.get("a", 1.0), settings.get("b", True), settings.vector("c", (0.0, 0.0, 0.0))
@@ -78,6 +101,11 @@ def test_everything_wrong_is_named_at_once() -> None:
         ("base_config: [3]\n", "base_config 3"),
         ("a: " + "[" * 5000 + "\n", "Error"),
         ("a: " + "x" * (1 << 20) + "\n", "more than"),
+        ("", "nothing"),
+        ("a: &a [*a]\n", "name themselves"),
+        ("a: &a {b: *a}\n", "name themselves"),
+        (LAUGHS, "more of them than settings have"),
+        ("base_config: &b [x.yaml, *b]\n", "name themselves"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, text: str, said: str) -> None:

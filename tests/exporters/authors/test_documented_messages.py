@@ -103,6 +103,37 @@ def _damaged(at: Place) -> str:
     return at.said(audio_to_motion=at.path)
 
 
+def _changed(at: Place) -> str:
+    path = at.torso(SETTINGS) / "model_ckpt_steps_250000.ckpt"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    return at.said(torso=at.path / "torso")
+
+
+def _repeated(at: Place) -> str:
+    model = torso_model() | {"sigma_net.net.0.weight": torch.zeros(1).expand(1 << 42)}
+    write_run(at.path, model, SETTINGS)
+    return at.said(torso=at.path)
+
+
+def _other_type(at: Place) -> str:
+    model = torso_model()
+    model["density_bitfield"] = model["density_bitfield"].bool()
+    write_run(at.path, model, SETTINGS)
+    return at.said(torso=at.path)
+
+
+def _within_itself(at: Place) -> str:
+    (at.torso(SETTINGS) / "config.yaml").write_text("a: &a [*a]\n")
+    return at.said(torso=at.path / "torso")
+
+
+def _no_weights(at: Place) -> str:
+    (at.path / "config.json").write_text((at.folders.hubert / "config.json").read_text())
+    return at.said(hubert=str(at.path))
+
+
 def _calls(at: Place) -> str:
     attack = Calling(os.system, "true")
     torch.save({"state_dict": {"model": {"a": attack}}}, at.path / "model_ckpt_steps_1.ckpt")
@@ -196,9 +227,16 @@ CASES: dict[str, Callable[[Place], str]] = {
     "expected a checkpoints folder or published checkpoints": _both,
     "expected a folder with model_ckpt_steps_<N>.ckpt": lambda at: at.said(deformation=at.path),
     "expected a checkpoint of the published training code": _damaged,
+    "Bad CRC-32": _changed,
+    "numbers that are not there": _repeated,
     "a call of posix.system": _calls,
     "expected the settings the model was trained with": _no_settings,
     "expected YAML with one setting a line": _bad_settings,
+    "values that name themselves": _within_itself,
+    "geo_feat_dim is -5, not 1 to 4096": lambda at: at.said(
+        torso=at.torso(SETTINGS, {**SETTINGS, "geo_feat_dim": -5})
+    ),
+    "density_bitfield is torch.bool, not bytes": _other_type,
     "cond_type is 'esperanto'": _cannot("cond_type", "esperanto"),
     "nerf_keypoint_mode is 'lm131'": _cannot("nerf_keypoint_mode", "lm131"),
     "grid_type is 'hashgrid'": _cannot("grid_type", "hashgrid"),
@@ -222,6 +260,7 @@ CASES: dict[str, Callable[[Place], str]] = {
     "expected the config.json of a HuBERT with layer norm first": lambda at: _other_hubert(
         at, '"layer"', '"group"'
     ),
+    "expected the weights of a HuBERT": _no_weights,
     "expected a folder with a HuBERT, or a model of the Hugging Face hub": _no_hub,
     "expected the trainval_dataset.npy that the published binarizer writes": lambda at: at.said(
         dataset=at.path / "none.npy"
@@ -229,11 +268,15 @@ CASES: dict[str, Callable[[Place], str]] = {
     "no exp (expression coefficients of every frame": lambda at: at.said(
         dataset=at.dataset(without="exp")
     ),
+    "exp is float64 (40, 64), not finite numbers": lambda at: at.said(
+        dataset=at.dataset(exp=np.full((40, 64), np.inf))
+    ),
     "not square with 16 to 4096 pixels": lambda at: at.said(dataset=at.dataset(W=64)),
     "trans and c2w are of different fits": lambda at: at.said(
         dataset=at.dataset(trans=dataset_fields()["trans"] + np.float32([0, 1, 0]))
     ),
     "a landmark that never moves": _frozen,
+    "no regular file": lambda at: at.said(dataset=at.path),
     "expected the face model that the published code uses": lambda at: at.said(face_model=at.path),
     "expected a multiple of 2 pixels": _odd_size,
     "expected rays for a field that is painted once a ray": lambda at: refused(

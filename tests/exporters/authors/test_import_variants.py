@@ -26,7 +26,6 @@ from .checkpoints import (
     torso_model,
     write_dataset,
     write_folders,
-    write_hubert,
     write_run,
 )
 from .conftest import sources_of
@@ -154,6 +153,7 @@ def test_fields_of_the_data_set_that_are_missing_or_wrong_are_all_named(tmp_path
         "W": 64,
         "id": np.full((40, 80), np.nan),
         "bg_img": np.zeros((8, 8, 3), np.uint8),
+        "exp": np.full((40, 64), 1e300),
         "cy": 90.0,
         "val_samples": [{"idx": 0}],
     }
@@ -161,13 +161,30 @@ def test_fields_of_the_data_set_that_are_missing_or_wrong_are_all_named(tmp_path
     with pytest.raises(BadCheckpoint) as caught:
         load_dataset(path)
     for said in (
-        "pictures of 64.0 × 32.0",
-        "id is float64 (40, 80), not finite numbers ('N', 80)",
+        "exp is float64 (40, 64), not finite numbers (N, 64)",
+        "pictures of 64 × 32",
+        "id is float64 (40, 80), not finite numbers (N, 80)",
         "bg_img is uint8 (8, 8, 3), not uint8 (32, 32, 3)",
         "centre 112.0, 90.0",
         "frame 0 of val_samples has no camera c2w",
     ):
         assert said in caught.value.found
+
+
+@pytest.mark.parametrize("size", [10**400, float("nan"), -1, "32", True])
+def test_sizes_that_are_none(tmp_path: Path, size: object) -> None:
+    write_dataset(tmp_path / "x.npy", dataset_fields() | {"H": size, "W": size})
+    with pytest.raises(BadCheckpoint, match=r"H is .*, not a finite number|pictures of -1 × -1"):
+        load_dataset(tmp_path / "x.npy")
+
+
+def test_a_film_of_one_frame(folders: Folders, tmp_path: Path) -> None:
+    fields = dataset_fields()
+    for name in ("id", "exp", "euler", "trans", "eye_area_percent", "train_samples"):
+        fields[name] = fields[name][:1]
+    write_dataset(tmp_path / "x.npy", fields | {"val_samples": []})
+    with pytest.raises(BadCheckpoint, match="1 frames with a landmark that never moves"):
+        import_avatar(dataclasses.replace(sources_of(folders), dataset=tmp_path / "x.npy"))
 
 
 def test_translations_tell_how_they_were_stored(tmp_path: Path) -> None:
@@ -179,28 +196,6 @@ def test_translations_tell_how_they_were_stored(tmp_path: Path) -> None:
     write_dataset(path, fields | {"trans": fields["trans"] + np.float32([0, 1, 0])})
     with pytest.raises(BadCheckpoint, match="trans and c2w are of different fits"):
         load_dataset(path)
-
-
-def test_face_model_that_is_missing_or_damaged(folders: Folders, tmp_path: Path) -> None:
-    other = dataclasses.replace(folders, bfm=tmp_path)
-    with pytest.raises(BadCheckpoint, match="licensed to you by the University of Basel"):
-        import_avatar(sources_of(other))
-    shutil.copytree(folders.bfm, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "BFM_model_front.mat").write_bytes(b"MATLAB")
-    with pytest.raises(BadCheckpoint, match=r"BFM_model_front\.mat"):
-        import_avatar(sources_of(other))
-
-
-def test_a_speech_encoder_of_another_width(folders: Folders, tmp_path: Path) -> None:
-    write_hubert(tmp_path)
-    config = tmp_path / "config.json"
-    config.write_text(config.read_text().replace('"hidden_size": 32', '"hidden_size": 64'))
-    other = dataclasses.replace(folders, hubert=tmp_path)
-    with pytest.raises(BadCheckpoint, match="features of width 32, as --a2m takes them"):
-        import_avatar(sources_of(other))
-    config.write_text(config.read_text().replace('"layer"', '"group"'))
-    with pytest.raises(BadCheckpoint, match="feat_extract_norm 'group' instead of 'layer'"):
-        import_avatar(sources_of(other))
 
 
 def test_untrained_parts_are_noticed(folders: Folders, tmp_path: Path) -> None:

@@ -77,6 +77,9 @@ def test_other_numbers_of_outputs_are_refused() -> None:
     tensors = {"vae.decoder.out_proj.weight": torch.ones(71, 256, 1)}
     with pytest.raises(BadCheckpoint, match=r"64 \(expression.*144 .*204 .*found 71 outputs"):
         audio_to_motion_config(tensors, "x")
+    tensors = {"vae.decoder.out_proj.weight": torch.ones(64, 256, 1)}
+    with pytest.raises(BadCheckpoint, match="an audio-to-motion model with 64"):
+        audio_to_motion_config(tensors | {"mel_encoder.0.weight": torch.ones(128, 0, 3)}, "x")
     with pytest.raises(BadCheckpoint, match=r"found no vae\.decoder\.out_proj\.weight"):
         audio_to_motion_config({}, "x")
 
@@ -102,6 +105,26 @@ def test_every_wrong_tensor_is_named_with_its_meaning() -> None:
     assert "cond_att_net.attentionNet.0.bias (5,) instead of (3,) (attention over the" in found
     assert "color_net.net.0.weight holds numbers that are not finite" in found
     assert "keep every checkpoint together with its own config.yaml" in str(caught.value)
+
+
+def test_tensors_of_another_type_are_named() -> None:
+    """A mask of truth values has as many as one of bytes, and says something else."""
+    wanted = {"density_bitfield": (8,), "a.b": (2,), "a.offsets": (3,), "sigma_net.c": (1,)}
+    tensors = {
+        "density_bitfield": torch.zeros(8, dtype=torch.bool),
+        "a.b": torch.zeros(2, dtype=torch.int32),
+        "a.offsets": torch.zeros(3),
+        "sigma_net.c": torch.tensor([1e300], dtype=torch.float64),
+    }
+    with pytest.raises(BadCheckpoint) as caught:
+        check_tensors(tensors, wanted, "x")
+    for said in (
+        "density_bitfield is torch.bool, not bytes",
+        "a.b is torch.int32, not floating-point numbers",
+        "a.offsets is torch.float32, not whole numbers",
+        "sigma_net.c holds numbers that are not finite",
+    ):
+        assert said in caught.value.found
 
 
 def test_many_tensors_of_one_meaning_are_counted() -> None:
@@ -139,6 +162,18 @@ def test_every_published_tensor_has_a_meaning() -> None:
         ({"with_att": False}, "with_att is False"),
         ({"max_steps": 1024}, "max_steps 1024 is more than grid_size 128"),
         ({"ambient_coord_dim": 4}, "ambient_coord_dim is 4"),
+        ({"hidden_dim_sigma": 10**12}, "hidden_dim_sigma is 1000000000000, not 1 to 4096"),
+        ({"geo_feat_dim": -5}, "geo_feat_dim is -5"),
+        ({"individual_embedding_dim": -4}, "individual_embedding_dim is -4"),
+        ({"cond_out_dim": 10**9}, "cond_out_dim is 1000000000"),
+        ({"smo_win_size": 10**11 + 1}, "smo_win_size is 100000000001"),
+        ({"camera_scale": 0}, "camera_scale is 0.0"),
+        ({"camera_scale": float("inf")}, "camera_scale is inf, not float"),
+        ({"torso_shrink": 0}, "torso_shrink is 0.0"),
+        ({"min_near": -1}, "min_near is -1.0"),
+        ({"max_steps": 0}, "max_steps is 0"),
+        ({"grid_size": 100}, "grid_size is 100, not a power of two"),
+        ({"eye_blink_dim": 65}, "eye_blink_dim is 65, more than cond_out_dim 64"),
         ({"smo_win_size": 4}, "smo_win_size is 4"),
         ({"num_layers_sigma": 1}, "num_layers_sigma is 1"),
         ({"log2_hashmap_size": 40}, "a grid of 2^40 entries"),

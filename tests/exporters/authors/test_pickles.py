@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +23,15 @@ def store(path: Path, value: object, protocol: int = 4) -> Path:
     """As ``numpy.save`` stores an object: a header, then a pickle of an array of it."""
     array = np.empty((), object)
     array[()] = value
+    return handwritten(path, pickle.dumps(array, protocol))
+
+
+def handwritten(path: Path, program: bytes) -> Path:
+    """The header of an object, and these instructions."""
+    described = np.lib.format.header_data_from_array_1_0(np.empty((), object))
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        pickle.dump(array, file, protocol=protocol)
+        np.lib.format.write_array_header_1_0(file, described)
+        file.write(program)
     return path
 
 
@@ -146,12 +153,42 @@ def test_values_that_hold_each_other_a_million_times_are_read_once(tmp_path: Pat
 
 @pytest.mark.parametrize("depth", [30, 100_000])
 def test_endless_nesting_is_refused(tmp_path: Path, depth: int) -> None:
-    path = tmp_path / "x.npy"
-    store(path, {})
-    header = path.read_bytes()[: -len(pickle.dumps(np.empty((), object), 4))]
-    path.write_bytes(header + b"\x80\x04" + b"]" * depth + b"a" * (depth - 1) + b".")
-    with pytest.raises(BadCheckpoint):
+    program = b"\x80\x04" + b"]" * depth + b"a" * (depth - 1) + b"."
+    with pytest.raises(BadCheckpoint, match=r"nested too deeply|RecursionError"):
+        load_pickled_dictionary(handwritten(tmp_path / "x.npy", program))
+
+
+def test_a_name_of_a_high_number_takes_no_memory(tmp_path: Path) -> None:
+    """LONG_BINPUT: the reader in C would make room for all names below it, here 34 GB."""
+    path = handwritten(tmp_path / "x.npy", b"\x80\x04]r\xff\xff\xff\x7f.")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BadCheckpoint, match="found list"):
         load_pickled_dictionary(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+@pytest.mark.parametrize("opcode", [b"\x8e", b"\x96", b"\x8d", b"\x95"])
+def test_a_length_that_is_not_there_is_refused(tmp_path: Path, opcode: bytes) -> None:
+    """BINBYTES8, BYTEARRAY8, BINUNICODE8 and FRAME of a terabyte."""
+    length = (1 << 40).to_bytes(8, "little")
+    path = handwritten(tmp_path / "x.npy", b"\x80\x05" + opcode + length + b".")
+    with pytest.raises(BadCheckpoint, match="expected the trainval_dataset"):
+        load_pickled_dictionary(path)
+
+
+@pytest.mark.parametrize("name", [b"numpy.core.multiarray\nscalar", b"_codecs\nencode"])
+def test_a_pickle_cannot_change_what_reads_it(tmp_path: Path, name: bytes) -> None:
+    """BUILD with attributes would set them on our own classes and functions."""
+    program = b"\x80\x04c" + name + b"\n(N}X\x04\x00\x00\x00realX\x01\x00\x00\x00xstb."
+    with pytest.raises(BadCheckpoint, match="a state of something that has none"):
+        load_pickled_dictionary(handwritten(tmp_path / "x.npy", program))
+    assert callable(pickles.PickledScalar.real) and not hasattr(pickles._encode, "real")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.npy")
+    with pytest.raises(BadCheckpoint, match="no regular file"):
+        load_pickled_dictionary(tmp_path / "x.npy")
 
 
 @pytest.mark.parametrize("cut", [0, 5, 90, -1])

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from emogene.contract.errors import BadCheckpoint
-from emogene.exporters.authors import state
+from emogene.exporters.authors import torch_file
 from emogene.exporters.authors.state import (
     load_model,
     newest_checkpoint,
@@ -68,6 +68,13 @@ def test_both_spellings_of_weight_norm_mean_the_same(tmp_path: Path) -> None:
     length = folded["wn.weight_v"].flatten(1).norm(dim=1).view(4, 1, 1)
     again = folded["wn.weight_v"] * folded["wn.weight_g"] / length
     torch.testing.assert_close(again, layer.weight.detach())
+
+
+def test_what_is_no_product_is_left_as_it_is() -> None:
+    """It is then named with everything else that does not fit."""
+    for odd in (torch.ones(()), torch.ones(4), torch.ones(4, 3, dtype=torch.int64)):
+        kept = with_weight_norm({"wn.weight": odd}, {"wn.weight_g": (4, 1, 1)})
+        assert list(kept) == ["wn.weight"]
 
 
 @pytest.mark.parametrize("where", ["beside", "within", "instead"])
@@ -129,7 +136,7 @@ def test_damaged_and_huge_files_are_refused(
         with pytest.raises(BadCheckpoint, match="copy it again"):
             load_model(path)
     path.write_bytes(whole)
-    monkeypatch.setattr(state, "LARGEST", 100)
+    monkeypatch.setattr(torch_file, "LARGEST", 100)
     with pytest.raises(BadCheckpoint, match="more than 100"):
         load_model(path)
 

@@ -12,13 +12,20 @@ import torch
 
 import emogene
 from emogene.contract.data import Condition
+from emogene.contract.engine_directory import read_manifest
 from emogene.contract.measure import psnr, relative_l2
 from emogene.exporters.authors.assemble import ImportOptions, import_avatar
 from emogene.exporters.authors.dataset import poses
 from emogene.exporters.build import build_engine_directory
+from emogene.kernels.gpu import nvrtc
+from emogene.kernels.gpu.kinds import KINDS
 from emogene.reference.avatar import ReferenceAvatar
+from emogene.runtime.render import gpu
+from emogene.runtime.render.reach import ENLARGED
 from emogene.runtime.render.renderer import LayeredRenderer
+from tests.kernels.gpu.host_kernels import HASTY, kernels_of_kind
 from tests.oracle.frame import Shown, picture
+from tests.runtime.fake_cuda import Machine
 from tests.tiny_avatar import once
 
 from .checkpoints import SETTINGS, Folders, dataset_fields, torso_model, write_run
@@ -126,3 +133,40 @@ def test_a_head_without_torso_stands_before_the_background(variant: Variant) -> 
         assert avatar.renderer_choice.used == "fused" and not avatar.renderer_choice.beside
         avatar.renderer().render(condition, pose)
     assert relative_l2(shown.camera[:3, :3] @ shown.camera[:3, :3].T, np.eye(3)) < 1e-5
+
+
+@pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
+def test_a_gpu_paints_what_the_networks_paint(
+    variant: Variant,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """On the model of a GPU, by itself: the whole picture, or the head of one that is enlarged."""
+    condition, pose, shown = conditions(variant)
+    published = (picture(shown) * 255 + 0.5).astype(np.uint8)
+    with emogene.open(variant.engines, threads=1, renderer="wavefront") as avatar:
+        wanted = avatar.renderer(quality="exact").render(condition, pose).image
+    machine = Machine()
+    machine.install(monkeypatch, tmp_path)
+    monkeypatch.setattr(nvrtc, "STANDARD_OPTIONS", HASTY)
+    manifest = read_manifest(variant.engines)
+    enlarged = manifest.super_resolution
+    fields = manifest.field, None if enlarged else manifest.torso
+    folder = tmp_path_factory.getbasetemp() / "kernels-of-variants"
+    # Every kind of kernels where they paint a published torso, which is what differs here.
+    coded = manifest.torso.head_code and not enlarged
+    for kind in ("plain", "wavefront", "fused") if coded else ("plain",):
+        monkeypatch.setattr(gpu, "KINDS", {kind: KINDS[kind]})
+        machine.kernels.update(kernels_of_kind(kind, *fields, folder))
+        with emogene.open(variant.engines, threads=1, strict=True) as avatar:
+            choice = avatar.renderer_choice
+            assert (choice.used, choice.fallback) == ("gpu", "")
+            assert choice.beside == (ENLARGED if enlarged else "")
+            renderer = avatar.renderer(quality="exact")
+            assert f"gpu ({kind}, sm_86)" in renderer.name
+            found = renderer.render(condition, pose).image
+        assert not machine.allocations and not machine.graphs and not machine.streams
+        # Tensor cores multiply halves.
+        assert psnr(found, wanted) > (55 if kind == "fused" else 65)
+        assert psnr(found, published) > 40

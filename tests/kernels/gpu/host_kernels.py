@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from emogene.contract.field import FieldSpec, TorsoSpec
+from emogene.kernels.gpu import nvrtc
+from emogene.kernels.gpu.fused import fused_program
+from emogene.kernels.gpu.plain import PLAIN, plain_program
 from emogene.kernels.gpu.sources import Unit
 from emogene.kernels.gpu.specification import networks_by_role
-from emogene.kernels.gpu.wavefront import KERNELS, wavefront_program
+from emogene.kernels.gpu.wavefront import KERNELS, WAVEFRONT, wavefront_program
 
 from ...runtime.fake_cuda import Kernel, Triple
 
@@ -25,6 +28,9 @@ MEETING = (
     *("composite_samples", "mark_hits", "put_heads"),
 )
 """Kernels of a frame in rounds whose threads work together."""
+
+HASTY = (*nvrtc.STANDARD_OPTIONS, "--Ofast-compile=max")
+"""Options of NVRTC where only a cubin's names and parameters are read, not its code."""
 
 FLAGS = ("-std=gnu++17", "-O1", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC", "-w")
 
@@ -72,6 +78,18 @@ def host_kernels(
         return run
 
     return {name: kernel(name) for name in (*names, *alone)}
+
+
+def kernels_of_kind(
+    kind: str, field: FieldSpec, torso: TorsoSpec | None, folder: Path, *, half_tables: bool = False
+) -> Mapping[str, Kernel]:
+    """All that a frame by one of `kinds.KINDS` launches, on sm_86."""
+    if kind == WAVEFRONT:
+        return wavefront_kernels(field, torso, folder, half_tables=half_tables)
+    if kind == PLAIN:
+        unit = plain_program(field, torso, half_tables=half_tables).unit
+        return host_kernels(unit, ("bake_nodes", "paint_pixels"), folder)
+    return host_kernels(fused_program(field, torso, "sm_86").unit, ("paint_frame",), folder, WARPS)
 
 
 def wavefront_kernels(

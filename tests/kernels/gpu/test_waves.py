@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from emogene.contract.camera import Intrinsics
+from emogene.contract.weights import network_tensors
 from emogene.kernels.compositing import CompositeState
-from emogene.kernels.fused_structures import network_tensors
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.specification import layout, networks_by_role
 from emogene.kernels.gpu.wavefront_memory import ray_numbers
@@ -24,6 +24,7 @@ from emogene.kernels.reference import (
     grids,
     harmonics,
     image,
+    networks,
     rays,
     traversal,
 )
@@ -304,7 +305,7 @@ def test_networks(made: Made, kind: str, role: str) -> None:
         fine = np.isfinite(rows).all(axis=1)
         wanted = plain.network(scene.inputs, network, rows)
         if role in ("colour", "torso_colour"):
-            wanted = reference._sigmoid(wanted)
+            wanted = networks.sigmoid(wanted)
         elif role != "density":
             reach = scene.torso.deform_range if role == "torso_deform" and scene.torso else 1.0
             wanted = np.tanh(wanted) * np.float32(reach)
@@ -456,7 +457,7 @@ def test_torso_and_bytes(made: Made, first: int, count: int) -> None:
     waves.scan(CHOSEN, rays=count)
     nowhere, chosen = ctypes.c_void_p(None), ctypes.c_void_p(waves.memory.chosen)
     waves.run("choose_items", waves.memory, nowhere, count, nowhere, chosen)
-    waves.run("place_torso", waves.at_frame, waves.memory, chunk)
+    waves.run("place_torso", waves.model, waves.at_frame, waves.memory, chunk)
     at = pixel_positions(SIZE, pixel[shows])
     encoded = frequency.frequency_encode(at, torso.octaves)
     q = a["features"][: encoded.size].reshape(encoded.shape)
