@@ -7,18 +7,9 @@ import pytest
 
 from emogene.kernels.compositing import CompositeState
 from emogene.kernels.reference import fused as reference
-from emogene.kernels.reference import (
-    harmonics,
-)
+from emogene.kernels.reference import harmonics
 
-from .stand import (
-    CHOSEN,
-    RAYS,
-    Made,
-    needs_nvrtc,
-    put_side_by_side,
-    started,
-)
+from .stand import CHOSEN, RAYS, Made, needs_nvrtc, put_side_by_side, started
 
 pytestmark = needs_nvrtc
 

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 
 from emogene.kernels.compositing import CompositeState
-from emogene.kernels.reference import (
-    compositing,
-)
+from emogene.kernels.reference import compositing
 
-from .stand import (
-    RAYS,
-    Made,
-    needs_nvrtc,
-    started,
-)
+from .stand import RAYS, Made, needs_nvrtc, started
 
 pytestmark = needs_nvrtc
 

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 
 from emogene.kernels.reference import fused as reference
-from emogene.kernels.reference import (
-    grids,
-)
+from emogene.kernels.reference import grids
 
-from .stand import (
-    RAYS,
-    Made,
-    Waves,
-    needs_nvrtc,
-)
+from .stand import RAYS, Made, Waves, needs_nvrtc
 
 pytestmark = needs_nvrtc
 

@@ -6,18 +6,10 @@ import numpy as np
 import pytest
 
 from emogene.kernels.occupancy import Occupancy
-from emogene.kernels.reference import (
-    traversal,
-)
+from emogene.kernels.reference import traversal
 from emogene.kernels.traversal import RAY_DONE, MarchState
 
-from .stand import (
-    RAYS,
-    SAMPLES_TAKEN,
-    Made,
-    needs_nvrtc,
-    started,
-)
+from .stand import RAYS, SAMPLES_TAKEN, Made, needs_nvrtc, started
 
 pytestmark = needs_nvrtc
 

@@ -11,10 +11,7 @@ from emogene.kernels.reference import fused as reference
 from emogene.kernels.reference import networks
 
 from ... import fused_scenes
-from .stand import (
-    Made,
-    needs_nvrtc,
-)
+from .stand import Made, needs_nvrtc
 
 pytestmark = needs_nvrtc
 

@@ -7,15 +7,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from .stand import (
-    CHOSEN,
-    ENTERING,
-    GOING_ON,
-    RAYS,
-    SAMPLES_TAKEN,
-    Made,
-    needs_nvrtc,
-)
+from .stand import CHOSEN, ENTERING, GOING_ON, RAYS, SAMPLES_TAKEN, Made, needs_nvrtc
 
 pytestmark = needs_nvrtc
 

@@ -6,21 +6,9 @@ import numpy as np
 import pytest
 
 from emogene.kernels.image import masked_pixels, pixel_positions
-from emogene.kernels.reference import (
-    frequency,
-    grids,
-    image,
-)
+from emogene.kernels.reference import frequency, grids, image
 
-from .stand import (
-    CHOSEN,
-    RAYS,
-    SIZE,
-    Made,
-    needs_nvrtc,
-    pixels_of,
-    put_side_by_side,
-)
+from .stand import CHOSEN, RAYS, SIZE, Made, needs_nvrtc, pixels_of, put_side_by_side
 
 pytestmark = needs_nvrtc
 

@@ -5,19 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emogene.kernels.reference import (
-    box,
-    rays,
-)
+from emogene.kernels.reference import box, rays
 
-from .stand import (
-    ENTERING,
-    RAYS,
-    SMALL,
-    Made,
-    needs_nvrtc,
-    pixels_of,
-)
+from .stand import ENTERING, RAYS, SMALL, Made, needs_nvrtc, pixels_of
 
 pytestmark = needs_nvrtc
 
