@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from .camera import Intrinsics
 from .field import FieldSpec, GridSpec, MarchSpec, MlpSpec, TorsoSpec
+from .hearing import HearingSpec
 from .motion import (
     BlinkStep,
     IdleSpec,
@@ -19,6 +20,7 @@ from .motion import (
     PeriodicBlinkStep,
     WindowStep,
 )
+from .units import SAMPLES_PER_FEATURE
 
 FEATURES = (1, 2, 4, 8)
 """Features a level of a grid may have: those the kernels are compiled for."""
@@ -109,6 +111,13 @@ def idle_problems(spec: IdleSpec) -> list[str]:
     if spec.gap < 0:
         said.append(f"idle gap {spec.gap} is negative")
     return said
+
+
+def hearing_problems(spec: HearingSpec) -> list[str]:
+    """What is out of range in how sound is heard."""
+    if 1 <= spec.pitch_middle <= SAMPLES_PER_FEATURE:
+        return []
+    return [f"pitch is looked for around a sample of 1 to 320, not {spec.pitch_middle}"]
 
 
 def camera_problems(camera: Intrinsics) -> list[str]:

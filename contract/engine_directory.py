@@ -175,6 +175,13 @@ def replace_folder(
         try:
             yield fresh
             _put_in_place(fresh, target)
+        except BadOutput as error:
+            if not Path(error.thing).is_relative_to(fresh):
+                raise
+            # A folder within this one, which nobody but we knows by that name.
+            raise BadOutput(
+                str(target), expected=error.expected, found=error.found, remedy=error.remedy
+            ) from None
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

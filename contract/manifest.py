@@ -20,6 +20,7 @@ from .codec import CodecError, canonical, from_plain, to_plain
 from .consistency import (
     camera_problems,
     field_problems,
+    hearing_problems,
     idle_problems,
     motion_problems,
     torso_problems,
@@ -29,6 +30,7 @@ from .emotions import EMOTIONS
 from .engines import EngineSpec, VariantSpec
 from .errors import BadEngineDirectory
 from .field import FieldSpec, TorsoSpec
+from .hearing import OWN_HEARING, HearingSpec
 from .landmarks import LANDMARKS
 from .motion import IdleSpec, MotionSpec
 from .stages import SUPER_RESOLUTION, required_stages
@@ -41,8 +43,11 @@ FORMAT = 1
 SURFACE_GRIDS = "surface_grids"
 """The feature of a head field with `FieldSpec.surface`: who passed over it would paint greys."""
 
+HEARING = "hearing"
+"""The feature of a `HearingSpec` of its own: who passed over it would look for pitch elsewhere."""
+
 KNOWN_FEATURES: frozenset[str] = frozenset(
-    {"field", "torso", "motion", SURFACE_GRIDS, SUPER_RESOLUTION, CUBINS}
+    {"field", "torso", "motion", SURFACE_GRIDS, SUPER_RESOLUTION, CUBINS, HEARING}
 )
 """What this version can do for a directory; see `Manifest.requires`."""
 
@@ -84,6 +89,7 @@ class Manifest:
         checkpoint: SHA-256 over the checkpoint's files.
         tools: versions of what built it.
         licence: what may be done with the avatar, in words.
+        hearing: how sound becomes features and pitch bins.
         super_resolution: whether pictures are rendered at half their size and enlarged by a stage.
         variants: the stages' networks in further precisions.
         engines: what was built from either for TensorRT or TensorRT-RTX.
@@ -107,6 +113,7 @@ class Manifest:
     checkpoint: str
     tools: Mapping[str, str]
     licence: str
+    hearing: HearingSpec = OWN_HEARING
     super_resolution: bool = False
     variants: tuple[VariantSpec, ...] = ()
     engines: tuple[EngineSpec, ...] = ()
@@ -223,6 +230,7 @@ def _check(manifest: Manifest, where: str) -> None:
         + torso_problems(manifest.torso)
         + motion_problems(manifest.motion)
         + idle_problems(manifest.idle)
+        + hearing_problems(manifest.hearing)
         + camera_problems(manifest.camera)
     )
     if problems:

@@ -37,6 +37,16 @@ FIRST_PITCH_BIN, LAST_PITCH_BIN = 1, 255
 """Coarse pitch bins; 1 also means unvoiced."""
 
 
+def features_in(samples: int) -> int:
+    """HuBERT features that ``samples`` audio samples give by themselves."""
+    return max(0, (samples - HUBERT_RECEPTIVE_FIELD) // SAMPLES_PER_FEATURE + 1)
+
+
+def samples_of_features(features: int) -> int:
+    """The least samples that give so many HuBERT features, at least one."""
+    return (features - 1) * SAMPLES_PER_FEATURE + HUBERT_RECEPTIVE_FIELD
+
+
 def frames_of(samples: int) -> int:
     """Video frames needed to show ``samples`` audio samples: the last one may be partly silence."""
     return -(-samples // SAMPLES_PER_FRAME)

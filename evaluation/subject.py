@@ -54,10 +54,7 @@ class Subject(Closing):
         self._avatar = Avatar(self._loaded, count)
         # Users' pictures may be painted in one piece; the head by itself is not.
         self._in_rounds = Avatar(self._loaded, count, WAVEFRONT)
-        runners, manifest = self._loaded.runners, self._loaded.manifest
-        self._speech = SpeechNetworks(
-            runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], manifest.latent_width
-        )
+        self._speech = SpeechNetworks.of(self._loaded.manifest, self._loaded.runners)
 
     def close(self) -> None:
         self._in_rounds.close()
@@ -88,9 +85,10 @@ class Subject(Closing):
     def neutral(self, samples: Float32) -> Float32:
         """(n,) speech → (F, 68, 3) neutral landmarks, head space, without blinks."""
         heard = UtteranceLandmarks(self._speech, samples, OFFLINE, first_latent=0, seed=SEED)
-        hops = -(-frames_of(len(samples)) // OFFLINE.hop)
-        whole = np.concatenate([heard.hop(k) for k in range(hops)])
-        return whole[: frames_of(len(samples))].reshape(-1, FLAT // 3, 3)
+        whole = np.concatenate([heard.hop(k) for k in range(-(-heard.frames // OFFLINE.hop))])
+        # The last frames may have no face of their own.
+        shown = np.minimum(np.arange(frames_of(len(samples))), heard.frames - 1)
+        return whole[shown].reshape(-1, FLAT // 3, 3)
 
     def emotional(self, neutral: Float32, emotion: str, intensity: float = 1.0) -> Float32:
         """Neutral landmarks (F, 68, 3) → what the fields are shown of them, without blinks."""

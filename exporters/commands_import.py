@@ -28,6 +28,9 @@ def import_checkpoints(
     blink_mode: given.Blink = given.BlinkMode.NONE,
     lle_percent: given.LlePercent = given.LLE_PERCENT,
     sr_noise: given.Noise = given.SrNoise.OFF,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace checkpoints of another avatar.")
+    ] = False,
 ) -> None:
     """Read checkpoints of EmoGene's or GeneFace++'s published code and write a checkpoints folder.
 
@@ -38,8 +41,9 @@ def import_checkpoints(
         a2m, lm_deform, head, torso, dataset, bfm, hubert, name, blink_mode, lle_percent, sr_noise
     )
     sources, options = named.sources(), named.options()
-    from .authors.kept import import_into
+    from .authors.kept import check_owner, import_into
 
+    check_owner(output, options.name, force)
     out = console()
     begun = time.perf_counter()
     count = import_into(sources, options, output, lambda text: line(out, text))

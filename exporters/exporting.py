@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 from ..contract.codec import canonical, from_plain, to_plain
 from ..contract.engine_directory import list_files
 from ..contract.errors import BadOption, ToleranceMissed
-from ..contract.manifest import MANIFEST_FILE, SURFACE_GRIDS, WEIGHTS_FILE, Manifest
+from ..contract.hearing import OWN_HEARING
+from ..contract.manifest import HEARING, MANIFEST_FILE, SURFACE_GRIDS, WEIGHTS_FILE, Manifest
 from ..contract.stages import SUPER_RESOLUTION, Signature
 from ..contract.tensors import StageSpec
 from ..reference.avatar import LICENCE_FILE, ReferenceAvatar
@@ -240,6 +241,7 @@ def _manifest(
     }
     beyond = (SURFACE_GRIDS,) if avatar.head.spec.surface else ()
     beyond += (SUPER_RESOLUTION,) if avatar.super_resolution else ()
+    beyond += (HEARING,) if avatar.card.hearing != OWN_HEARING else ()
     return Manifest(
         requires=("field", "motion", "torso", *beyond),
         name=avatar.card.name,
@@ -255,6 +257,7 @@ def _manifest(
         checkpoint=checkpoint_hash(checkpoints),
         tools=tool_versions(),
         licence=_in_words(avatar.licence),
+        hearing=avatar.card.hearing,
         super_resolution=avatar.super_resolution is not None,
     )
 

@@ -11,14 +11,16 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..contract.codec import canonical, to_plain
 from ..contract.engine_directory import hash_file
+from ..contract.errors import BadOutput
+from ..contract.scratch import scratch_beside
 
 _ENTRY, _LAST = "entry.json", "last"
 
@@ -93,10 +95,7 @@ class StageCache:
         if self.root is None:
             return
         target = self.root / kind / _key(parts)
-        fresh: Path | None = None
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+        with suppress(OSError, BadOutput), scratch_beside(target) as fresh:
             fill(fresh)
             files = {p.relative_to(fresh).as_posix(): p for p in fresh.rglob("*") if p.is_file()}
             entry = {
@@ -109,11 +108,6 @@ class StageCache:
                 shutil.rmtree(target)
             fresh.rename(target)
             _write(self._last(kind, subject), dict(parts))
-        except OSError:
-            pass
-        finally:
-            if fresh is not None:
-                shutil.rmtree(fresh, ignore_errors=True)
 
     def drop(self, kind: str, parts: Mapping[str, str]) -> None:
         """Remove the entry made from exactly these parts, if there is one."""

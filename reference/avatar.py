@@ -23,6 +23,7 @@ from ..contract.camera import Intrinsics
 from ..contract.codec import canonical, to_plain
 from ..contract.engine_directory import replace_folder
 from ..contract.errors import BadCheckpoint
+from ..contract.hearing import OWN_HEARING, HearingSpec
 from ..contract.landmarks import FLAT
 from ..contract.motion import ClampStep, IdleSpec, LleStep, MotionSpec, NormaliseStep
 from ..contract.weights import BACKGROUND, DATABASE, HIGH, LOW, MEAN, POSES, SCALE
@@ -56,12 +57,14 @@ class AvatarCard:
         camera: intrinsics at the size it was trained for.
         motion: steps between landmarks and condition.
         idle: how still stretches are found in its poses.
+        hearing: how its networks were trained to hear.
     """
 
     name: str
     camera: Intrinsics
     motion: MotionSpec
     idle: IdleSpec
+    hearing: HearingSpec = OWN_HEARING
     format: int = FORMAT
 
 

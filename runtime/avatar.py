@@ -125,10 +125,7 @@ class Avatar(Closing):
         max_sessions: MaxSessions = None,
     ) -> None:
         self._loaded, self._threads = loaded, threads
-        runners = loaded.runners
-        self._speech = SpeechNetworks(
-            runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], loaded.manifest.latent_width
-        )
+        self._speech = SpeechNetworks.of(loaded.manifest, loaded.runners)
         self._hearing = HearingSpeed(self._speech)
         self._pool = ThreadPool(threads)
         try:

@@ -135,8 +135,8 @@ def _live(folder: Path, manifest: Manifest, backend: str) -> Check:
     except EmoGeneError as error:
         return Check(name, BROKEN, f"{error.thing}: {error.found}", error.remedy)
     with ExitStack() as stack:
-        hubert, motion = (stack.enter_context(opened[stage]) for stage in wanted)
-        networks = SpeechNetworks(hubert, motion, manifest.latent_width)
+        runners = {stage: stack.enter_context(opened[stage]) for stage in wanted}
+        networks = SpeechNetworks.of(manifest, runners)
         share = HearingSpeed(networks).share(LIVE)
     keeps_up = share <= LARGEST_SHARE
     found = f"hears in {share:.2g} of the time there is, at most {LARGEST_SHARE:g} may be"

@@ -17,7 +17,8 @@ from .audio.autocorrelation import PitchSettings
 from .render.quality import BALANCED, Quality
 
 OVERHANG = max(HUBERT_RECEPTIVE_FIELD - SAMPLES_PER_FEATURE, PitchSettings().after)
-"""Samples beyond the last feature of a piece that the encoder or the pitch tracker look at."""
+"""Samples beyond the last feature of a piece that the encoder or the pitch tracker look at, unless
+an avatar hears otherwise (`SpeechNetworks.overhang`); within a frame in any case."""
 
 _RANGES = (
     ("clip_seconds", 1, 600),
@@ -40,9 +41,9 @@ class Profile:
         clip_seconds: with the whole utterance there, HuBERT hears this much at a time, seconds.
         left: otherwise, frames of sound before a hop that HuBERT hears with it.
         hop: frames that the audio-to-motion network decodes at once; a multiple of four.
-        overlap: frames it is shown on each side of a hop; a multiple of four. Its flow reaches 60
-            frames and its decoder 8, so 68 make the hops equal to one long run. With a look-ahead,
-            no more than that after it.
+        overlap: frames it is shown on each side of a hop; a multiple of four. Flow and decoder
+            reach 75 frames, but what lies beyond 68 changes less than rounding does, so that 68
+            make the hops equal to one long run. With a look-ahead, no more than that after it.
         blend: frames over which the face glides into an utterance that begins where another ended.
         max_stored_seconds: audio a session holds at most, pushed but not yet shown, seconds.
         temperature: factor on the unit normal noise of the audio-to-motion network.
@@ -98,21 +99,21 @@ class Profile:
             return None
         return self.hop + self.lookahead + frames_of(OVERHANG)
 
-    def heard(self, hop: int) -> int:
+    def heard(self, hop: int, overhang: int = OVERHANG) -> int:
         """Samples of the utterance, from its start, that hop number ``hop`` depends on.
 
         Only for profiles with a look-ahead.
         """
         assert self.lookahead is not None
-        return ((hop + 1) * self.hop + self.lookahead) * SAMPLES_PER_FRAME + OVERHANG
+        return ((hop + 1) * self.hop + self.lookahead) * SAMPLES_PER_FRAME + overhang
 
-    def computable(self, samples: int, *, ended: bool) -> int:
+    def computable(self, samples: int, overhang: int = OVERHANG, *, ended: bool) -> int:
         """Frames that can be computed of an utterance of which ``samples`` were pushed."""
         if ended:
             return frames_of(samples)
         if self.lookahead is None:
             return 0
-        whole = (samples - OVERHANG) // SAMPLES_PER_FRAME - self.lookahead
+        whole = (samples - overhang) // SAMPLES_PER_FRAME - self.lookahead
         return max(0, whole) // self.hop * self.hop
 
 

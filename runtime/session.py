@@ -322,7 +322,8 @@ class Session(Closing):
             self._performance, self._carried = None, None
 
     def _computable(self, utterance: Utterance) -> int:
-        return self._profile.computable(utterance.samples, ended=utterance.ended)
+        overhang = self._parts.speech.overhang
+        return self._profile.computable(utterance.samples, overhang, ended=utterance.ended)
 
     def _carry(self, shown: int) -> None:
         """Keep the face of the last of ``shown`` frames, for what follows to glide from."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -97,9 +97,9 @@ class Performance:
 
     def condition(self, frame: int) -> Condition:
         """What the fields are given for frame ``frame`` of the utterance."""
-        condition = self._conditions[frame]
+        condition = self._conditions[self._own(frame)]
         self._store.forget(min(self._speech.kept_from, frame * SAMPLES_PER_FRAME))
-        return condition
+        return replace(condition, first=self._utterance.first_frame + frame)
 
     def silent(self, frame: int) -> bool:
         """Whether nobody speaks during frame ``frame``, whose condition was read."""
@@ -113,13 +113,18 @@ class Performance:
 
     def neutral(self, frame: int) -> Float32:
         """(204,) float32 neutral landmarks of frame ``frame``, the one read last."""
-        landmarks: Float32 = self._neutral[frame // self._profile.hop][frame % self._profile.hop]
+        hop, place = divmod(self._own(frame), self._profile.hop)
+        landmarks: Float32 = self._neutral[hop][place]
         return landmarks
 
+    def _own(self, frame: int) -> int:
+        """The frame whose face ``frame`` shows: itself, or the last that has one."""
+        return min(frame, self._speech.frames - 1)
+
     def _frames(self) -> int:
-        """Frames in the utterance; if it goes on, more than anything looks ahead."""
+        """Frames with a face of their own; if speech goes on, more than anything looks ahead."""
         goes_on = self._profile.lookahead is not None and not self._utterance.ended
-        return sys.maxsize if goes_on else self._utterance.frames
+        return sys.maxsize if goes_on else min(self._utterance.frames, self._speech.frames)
 
     def _hop(self, index: int) -> Float32:
         neutral = self._speech.hop(index)

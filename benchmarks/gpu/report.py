@@ -29,8 +29,9 @@ def block(result: Mapping[str, Any]) -> str:
 
 def tables(result: Mapping[str, Any]) -> list[Shown]:
     """Everything a result tells, in order."""
-    measured = [_peaks(result), _frames(result)] if "peaks" in result else []
-    return [*measured, _checks(result)]
+    peaks = [_peaks(result)] if "peaks" in result else []
+    frames = [_frames(result)] if result["frames"] else []
+    return [*peaks, *frames, _checks(result)]
 
 
 def _peaks(result: Mapping[str, Any]) -> Shown:

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from emogene.contract import stages
 from emogene.contract.weights import POSES
 from emogene.runtime.avatar import Avatar, available_threads
 from emogene.runtime.command_line import run
@@ -43,9 +42,7 @@ def live(
     told, samples = machine.describe(), utterances(minutes)
     loaded = load_engine_directory(engine_dir, threads)
     manifest, runners = loaded.manifest, loaded.runners
-    networks = SpeechNetworks(
-        runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], manifest.latent_width
-    )
+    networks = SpeechNetworks.of(manifest, runners)
     profiles = list(tried())
     windows = measure_windows(
         networks, samples, loaded.weights[POSES][0], manifest.camera, profiles

@@ -128,8 +128,9 @@ def _said(networks: SpeechNetworks, samples: Float32, profile: Profile) -> Float
     kind = WholeSpeech if profile.lookahead is None else StreamedSpeech
     speech = kind(networks, store, profile, first_latent=0, seed=0)
     count = frames_of(len(samples))
-    hops = [speech.hop(k)[: profile.hop] for k in range(-(-count // profile.hop))]
-    return np.concatenate(hops)[:count]
+    own = min(count, speech.frames)
+    hops = [speech.hop(k)[: profile.hop] for k in range(-(-own // profile.hop))]
+    return np.concatenate(hops)[np.minimum(np.arange(count), own - 1)]
 
 
 def _seen(landmarks: Float32, pose: Float32, camera: Intrinsics) -> Float32:

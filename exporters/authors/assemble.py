@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...contract.hearing import PUBLISHED_HEARING
 from ...contract.landmarks import FLAT
 from ...contract.motion import IdleSpec
 from ...contract.weights import BACKGROUND, POSES
@@ -126,6 +127,7 @@ def import_avatar(
         dataset.camera,
         motion_spec(field, dataset, options.blink, options.lle_share),
         IdleSpec(),
+        PUBLISHED_HEARING,
     )
     return ReferenceAvatar(
         card=card,

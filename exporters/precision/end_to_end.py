@@ -151,9 +151,7 @@ def _performed(
     walk = PoseWalk(loaded.weights[POSES], track)
     performance = Performance(
         utterance,
-        SpeechNetworks(
-            runners[stages.HUBERT], runners[stages.AUDIO_TO_MOTION], manifest.latent_width
-        ),
+        SpeechNetworks.of(manifest, runners),
         MotionPipeline(manifest.motion, loaded.weights, runners[stages.DEFORMATION], seed),
         EmotionTimeline(EMOTION, 1.0, OFFLINE.emotion_fade),
         OFFLINE,

@@ -123,7 +123,8 @@ class FramePlan:
         return image, head, counts
 
     def close(self) -> None:
-        """Free its memory."""
+        """Free its memory, once the frame that was last enqueued is done, on whose stream ever."""
+        self._gpu.settle(self._done)
         if self._graph:
             self._gpu.destroy_graph(self._graph)
             self._graph = 0

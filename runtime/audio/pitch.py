@@ -7,6 +7,8 @@ stand on absolute feature indices.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +40,11 @@ LEVEL_FLOOR = 1e-3
 _BATCH = 256
 """Windows analysed at once when a whole utterance is there; bounds the memory used."""
 
-_LOWEST_BIN_HZ, _HIGHEST_BIN_HZ = 50.0, 1100.0
+_SPECTROGRAM_WINDOW = 512
+"""Samples under one column of the published extraction's spectrogram."""
+
+_LOWEST_BIN_MEL, _HIGHEST_BIN_MEL = (1127 * math.log(1 + hz / 700) for hz in (50, 1100))
+_MELS = _HIGHEST_BIN_MEL - _LOWEST_BIN_MEL
 
 
 def features_of(samples: int) -> int:
@@ -54,15 +60,41 @@ def pitch(samples: Float32, settings: PitchSettings = DEFAULTS) -> Float32:
         settings: what counts as pitch.
 
     Returns:
-        (ceil(n / 320),) float32 Hz, 0 where unvoiced; entry k is the pitch around the middle of
-        samples 320 k … 320 (k + 1).
+        (ceil(n / 320),) float32 Hz, 0 where unvoiced; entry k is the pitch around sample
+        320 k + `PitchSettings.middle`.
     """
-    count = features_of(len(samples))
-    padded = np.zeros(count * SAMPLES_PER_FEATURE + settings.before + settings.after, np.float32)
+    return _pitch(samples, features_of(len(samples)), settings)
+
+
+def published_pitch(samples: Float32, settings: PitchSettings) -> Float32:
+    """Pitch of a whole utterance with the ends that the published extraction gives it.
+
+    The sound is followed by 1 to 320 zeros, up to a whole feature, and one feature less is looked
+    at. Those that begin later than 512 samples before the end, which is as long as the windows of
+    the spectrogram that is made beside it, are dropped again.
+
+    Args:
+        samples: (n,) float32, mono, 16 kHz.
+        settings: what counts as pitch.
+
+    Returns:
+        (1 + (n - 512) // 320,) float32 Hz, 0 where unvoiced.
+    """
+    count = len(samples) // SAMPLES_PER_FEATURE
+    padded = np.zeros((count + 1) * SAMPLES_PER_FEATURE, np.float32)
+    padded[: len(samples)] = samples
+    kept = 1 + (len(samples) - _SPECTROGRAM_WINDOW) // SAMPLES_PER_FEATURE
+    return _pitch(padded, count, settings)[: max(0, kept)]
+
+
+def _pitch(samples: Float32, count: int, settings: PitchSettings) -> Float32:
+    """Pitch of the first ``count`` features, (count,) float32 Hz."""
+    length = max(len(samples), count * SAMPLES_PER_FEATURE + settings.after)
+    padded = np.zeros(settings.before + length, np.float32)
     padded[settings.before : settings.before + len(samples)] = samples
-    windows = analysis_windows(padded, settings)
+    windows = analysis_windows(padded, settings)[:count]
     # Silence is judged against the loudest moment of the utterance.
-    level = float(np.abs(samples - samples.mean()).max()) if len(samples) else 0.0
+    level = float(np.abs(samples - samples.mean(dtype=np.float64)).max()) if len(samples) else 0.0
     path = PathFinder(settings)
     for start in range(0, count, _BATCH):
         batch = find_candidates(windows[start : start + _BATCH], settings)
@@ -75,11 +107,12 @@ def coarse_bins(hz: Float32) -> NDArray[np.int32]:
 
     Unvoiced (0 Hz) and everything below 50 Hz is bin 1.
     """
-    low, high = _mel(np.array([_LOWEST_BIN_HZ, _HIGHEST_BIN_HZ]))
-    place = (_mel(hz.astype(np.float64)) - low) / (high - low)
-    place = FIRST_PITCH_BIN + place * (LAST_PITCH_BIN - FIRST_PITCH_BIN)
-    bins: NDArray[np.int32] = np.floor(place + 0.5).astype(np.int32)
-    return np.clip(bins, np.int32(FIRST_PITCH_BIN), np.int32(LAST_PITCH_BIN))
+    # In single precision and in this order, as published: a border moves by a rounding.
+    count = np.float32(LAST_PITCH_BIN - FIRST_PITCH_BIN)
+    place = (_mel(hz) - np.float32(_LOWEST_BIN_MEL)) * count / np.float32(_MELS)
+    place = np.clip(place + 1, np.float32(FIRST_PITCH_BIN), np.float32(LAST_PITCH_BIN))
+    bins: NDArray[np.int32] = (place + np.float32(0.5)).astype(np.int32)
+    return bins
 
 
 def pitch_bins(samples: Float32, settings: PitchSettings = DEFAULTS) -> NDArray[np.int32]:
@@ -87,8 +120,8 @@ def pitch_bins(samples: Float32, settings: PitchSettings = DEFAULTS) -> NDArray[
     return coarse_bins(pitch(samples, settings))
 
 
-def _mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    mel: NDArray[np.float64] = 1127 * np.log1p(hz / 700)
+def _mel(hz: Float32) -> Float32:
+    mel: Float32 = np.float32(1127) * np.log(np.float32(1) + hz / np.float32(700))
     return mel
 
 

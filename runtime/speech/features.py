@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...contract.data import Float32
+from ...contract.hearing import Ending
 from ...contract.units import (
     FEATURES_PER_FRAME,
     HUBERT_RECEPTIVE_FIELD,
@@ -22,17 +23,29 @@ class UtteranceFeatures:
     """Features of one whole utterance, computed clip by clip as they are asked for.
 
     The audio is brought to zero mean and unit variance over the utterance, then cut into clips
-    without overlap, as the networks were trained; silence follows its end.
+    whose features do not overlap, as the networks were trained.
 
     Args:
         hubert: the stage (1, samples) → (1, features, D).
         samples: (n,) float32 of the whole utterance.
-        count: features wanted in all; at least those that cover the samples.
+        count: features wanted in all.
         clip_frames: frames in one clip.
+        ending: see `HearingSpec`. With ``silence`` the features cover the samples at least, and
+            zeros follow until they do so wholly; with ``cut`` there are no more than samples give.
     """
 
-    def __init__(self, hubert: Runner, samples: Float32, count: int, clip_frames: int) -> None:
-        self._hubert, self._samples, self._count = hubert, normalise(samples), count
+    def __init__(
+        self,
+        hubert: Runner,
+        samples: Float32,
+        count: int,
+        clip_frames: int,
+        ending: Ending = "silence",
+    ) -> None:
+        self._hubert, self._samples = hubert, normalise(samples)
+        if ending == "silence":
+            silence = count * SAMPLES_PER_FEATURE + _OVERHANG - len(samples)
+            self._samples = np.pad(self._samples, (0, silence))
         self._clip = clip_frames * FEATURES_PER_FRAME
         # Windows of the network after this one reach into two clips at most.
         self._clips: Blocks[Float32] = Blocks(self._encode, keep=2)
@@ -46,11 +59,7 @@ class UtteranceFeatures:
         return np.concatenate(pieces)
 
     def _encode(self, clip: int) -> Float32:
-        first = clip * self._clip
-        last = min(first + self._clip, self._count)
-        heard = np.zeros((1, (last - first) * SAMPLES_PER_FEATURE + _OVERHANG), np.float32)
-        start = first * SAMPLES_PER_FEATURE
-        piece = self._samples[start : start + heard.shape[1]]
-        heard[0, : len(piece)] = piece
-        features: Float32 = self._hubert.run({"samples": heard})["features"][0]
+        first, last = clip * self._clip, (clip + 1) * self._clip
+        heard = self._samples[first * SAMPLES_PER_FEATURE : last * SAMPLES_PER_FEATURE + _OVERHANG]
+        features: Float32 = self._hubert.run({"samples": heard[None]})["features"][0]
         return features

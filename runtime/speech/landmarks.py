@@ -10,12 +10,17 @@ from ...contract.units import (
     FEATURES_PER_FRAME,
     FIRST_PITCH_BIN,
     FRAMES_PER_LATENT,
+    features_in,
+    samples_of_features,
 )
-from ..audio.pitch import pitch_bins
+from ..audio.pitch import coarse_bins, pitch, published_pitch
 from ..noise import latent_noise
 from ..profiles import Profile
 from .features import UtteranceFeatures
 from .networks import SpeechNetworks, latents_of
+
+_LATENT = FEATURES_PER_FRAME * FRAMES_PER_LATENT
+"""Features in one latent."""
 
 
 class UtteranceLandmarks:
@@ -25,6 +30,9 @@ class UtteranceLandmarks:
         samples: (n,) float32 of the whole utterance, n ≥ 1.
         first_latent: absolute index of its first latent in the session, for the noise.
         seed: of the session.
+
+    Attributes:
+        frames: how many have landmarks of their own; see `HearingSpec.ending`.
     """
 
     def __init__(
@@ -38,10 +46,21 @@ class UtteranceLandmarks:
     ) -> None:
         self._networks, self._profile = networks, profile
         self._first_latent, self._seed = first_latent, seed
-        self.latents = latents_of(len(samples))
-        count = self.latents * FRAMES_PER_LATENT * FEATURES_PER_FRAME
-        self._features = UtteranceFeatures(networks.hubert, samples, count, profile.clip_frames)
-        self._pitch = _padded(pitch_bins(samples), count)
+        ending = networks.hearing.ending
+        if ending == "cut":
+            # What gives no latent at all is followed by silence until it gives one.
+            samples = np.pad(samples, (0, max(0, samples_of_features(_LATENT) - len(samples))))
+            self.latents = features_in(len(samples)) // _LATENT
+            hz = published_pitch(samples, networks.pitch)
+        else:
+            self.latents = latents_of(len(samples))
+            hz = pitch(samples, networks.pitch)
+        self.frames = self.latents * FRAMES_PER_LATENT
+        count = self.latents * _LATENT
+        self._features = UtteranceFeatures(
+            networks.hubert, samples, count, profile.clip_frames, ending
+        )
+        self._pitch = _padded(coarse_bins(hz), count)
 
     def hop(self, index: int) -> Float32:
         """Frames ``index * hop`` … of the utterance: (≤ hop, 204) float32, head space.
@@ -49,7 +68,7 @@ class UtteranceLandmarks:
         The last hop is padded to whole latents.
         """
         hop, overlap = self._profile.hop, self._profile.overlap
-        end = self.latents * FRAMES_PER_LATENT
+        end = self.frames
         first, last = index * hop, min((index + 1) * hop, end)
         seen_from, seen_to = max(0, first - overlap), min(end, last + overlap)
         a, b = seen_from * FEATURES_PER_FRAME, seen_to * FEATURES_PER_FRAME

@@ -7,6 +7,8 @@ however they were pushed.
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,7 +42,10 @@ class StreamedSpeech:
 
     Attributes:
         ahead: frames beyond a hop that are guessed with it.
+        frames: how many have landmarks of their own: all, as silence follows the end.
     """
+
+    frames = sys.maxsize
 
     def __init__(
         self,
@@ -57,7 +62,7 @@ class StreamedSpeech:
         self.ahead = min(profile.overlap, profile.lookahead)
         self._first_latent, self._seed = first_latent, seed
         self._heard, self._next = 0, 0
-        self._moments, self._tracker = RunningMoments(), PitchTracker()
+        self._moments, self._tracker = RunningMoments(), PitchTracker(networks.pitch)
         self._silences = Silences()
         # Of the frames before the next hop that audio-to-motion is shown again.
         self._features: Float32 | None = None
@@ -79,7 +84,7 @@ class StreamedSpeech:
         profile = self._profile
         first, end = index * profile.hop, (index + 1) * profile.hop
         seen_from, seen_to = max(0, first - profile.overlap), end + self.ahead
-        self._listen(profile.heard(index))
+        self._listen(profile.heard(index, self._networks.overhang))
         new = self._encode(max(0, first - profile.left), first, end + self._lookahead)
         known = new if self._features is None else np.concatenate([self._features, new])
         noise = latent_noise(

@@ -11,7 +11,11 @@ from .networks import SpeechNetworks
 
 
 class WholeSpeech:
-    """See `StreamedSpeech`, whose methods these are; hops are computed as they are asked for."""
+    """See `StreamedSpeech`, whose methods these are; hops are computed as they are asked for.
+
+    Attributes:
+        frames: how many have landmarks of their own; later ones keep the face of the last.
+    """
 
     ahead = 0
     kept_from = 0
@@ -29,6 +33,7 @@ class WholeSpeech:
         self._landmarks = UtteranceLandmarks(
             networks, whole, profile, first_latent=first_latent, seed=seed
         )
+        self.frames = self._landmarks.frames
         self._silences = Silences()
         self._silences.push(whole)
         self._silences.flush()

@@ -10,6 +10,7 @@ import pytest
 
 from emogene.contract.errors import BadEngineDirectory
 from emogene.contract.field import DisplacementSpec, FieldSpec, GridLevel, GridSpec, MlpSpec
+from emogene.contract.hearing import HearingSpec
 from emogene.contract.manifest import Manifest
 from emogene.contract.motion import BlinkStep, MotionSpec, WindowStep
 
@@ -146,8 +147,16 @@ def test_idle_and_camera_and_everything_at_once() -> None:
         idle=replace(plain.idle, tolerance=1.0, gap=-1),
         camera=replace(plain.camera, size=0, focal=0.0),
         motion=MotionSpec((*MOTION.steps, replace(BLINK, gap=2.0))),
+        hearing=HearingSpec(pitch_middle=321),
     )
-    for said in ("tolerance 1.0", "gap -1", "0 pixels", "focal length 0.0", "gap of 2.0"):
+    for said in (
+        "1 to 320, not 321",
+        "tolerance 1.0",
+        "gap -1",
+        "0 pixels",
+        "focal length 0.0",
+        "gap of 2.0",
+    ):
         assert said in found
 
 
@@ -160,5 +169,6 @@ def test_the_edges_of_every_range_are_good() -> None:
         idle=replace(manifest.idle, tolerance=0.0, gap=0),
         camera=replace(manifest.camera, size=1),
         torso=replace(TORSO, mask_resolution=1),
+        hearing=HearingSpec(pitch_middle=1, ending="cut"),
     )
     assert Manifest.from_bytes(edges.to_bytes()) == edges

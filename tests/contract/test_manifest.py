@@ -10,6 +10,7 @@ import pytest
 
 from emogene.contract.codec import canonical
 from emogene.contract.errors import BadEngineDirectory
+from emogene.contract.hearing import OWN_HEARING
 from emogene.contract.manifest import FORMAT, Manifest, _digest
 
 from .avatars import small_manifest
@@ -51,6 +52,13 @@ def test_newer_format_says_update() -> None:
 def test_unknown_required_feature_refuses() -> None:
     with pytest.raises(BadEngineDirectory, match="requires hologram"):
         Manifest.from_bytes(resealed({"requires": ["field", "hologram"]}))
+
+
+def test_an_older_manifest_hears_as_all_did_then() -> None:
+    plain = json.loads(small_manifest().to_bytes())
+    del plain["hearing"]
+    plain["digest"] = _digest({k: v for k, v in plain.items() if k != "digest"})
+    assert Manifest.from_bytes(canonical(plain)).hearing == OWN_HEARING
 
 
 def test_unknown_optional_section_is_listed_and_ignored() -> None:

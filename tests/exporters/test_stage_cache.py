@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from emogene.contract.engine_directory import replace_folder
 from emogene.exporters.stage_cache import StageCache, note_misses, source_hash
 
 PARTS = {"checkpoint": "a" * 64, "torch": "2.13.0"}
@@ -57,6 +63,36 @@ def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     cache = StageCache(tmp_path / "file")
     cache.keep("export", "anna", PARTS, lambda folder: None)
     assert cache.find("export", "anna", PARTS).folder is None
+
+
+def test_a_cache_that_is_full_is_no_failure(cache: StageCache) -> None:
+    def fill(folder: Path) -> None:
+        with replace_folder(folder / "checkpoints", "card.json") as within:
+            raise OSError(errno.ENOSPC, "No space left on device", str(within))
+
+    cache.keep("import", "anna", PARTS, fill)
+    assert cache.find("import", "anna", PARTS).folder is None
+    assert cache.root is not None and not list((cache.root / "import").iterdir())
+
+
+def test_what_a_killed_process_was_writing_is_removed(cache: StageCache) -> None:
+    """A child killed while it filled an entry; the next to fill it finds its leavings gone."""
+    assert cache.root is not None
+    killed = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from emogene.exporters.stage_cache import StageCache\n"
+        "def fill(folder):\n"
+        "    (folder / 'half').write_bytes(b'x')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"StageCache(Path(sys.argv[1])).keep('import', 'anna', {PARTS!r}, fill)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", killed, cache.root], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = (cache.root / "import").iterdir()
+    with mock.patch("emogene.contract.scratch._BEGINNING", 0):
+        cache.keep("import", "anna", PARTS, lambda folder: None)
+    assert not left.exists() and cache.find("import", "anna", PARTS).folder is not None
 
 
 def test_filling_that_fails_leaves_nothing(cache: StageCache) -> None:

@@ -30,7 +30,7 @@ def stage_distances(
     """
     rng = np.random.default_rng(4)
     dataset, face = load_dataset(folders.dataset), load_face_model(folders.bfm)
-    field = _loaded(folders.torso)
+    field = published_tensors(folders.torso)
     camera = dataset.cameras[7]
     person = Person(
         field,
@@ -44,14 +44,15 @@ def stage_distances(
     rest = face.mean + face.identity @ dataset.identity[0]
     cases = [
         _speech(folders.hubert),
-        *motion_cases(_loaded(folders.a2m), rest, face.expression, rng),
-        *deformation_cases(_loaded(folders.lm_deform), face.mean, rng),
+        *motion_cases(published_tensors(folders.a2m), rest, face.expression, rng),
+        *deformation_cases(published_tensors(folders.lm_deform), face.mean, rng),
         *field_cases(person, rng),
     ]
     return dict(_distance(case, engines) for case in cases)
 
 
-def _loaded(folder: Path) -> dict[str, NDArray[np.float64]]:
+def published_tensors(folder: Path) -> dict[str, NDArray[np.float64]]:
+    """The tensors of a run's newest checkpoint, in float64."""
     model = load_model(newest_checkpoint(folder))
     return {
         name: t.numpy() if t.dtype == torch.uint8 else t.double().numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -16,8 +17,10 @@ import torch
 import emogene
 from emogene.contract.errors import EmoGeneError
 from emogene.exporters.authors.assemble import ImportOptions, Sources, import_avatar
+from emogene.exporters.commands import app
 from emogene.exporters.commands_build import build_engines
 from emogene.exporters.commands_import import import_checkpoints
+from emogene.runtime.command_line import exit_code
 
 from .checkpoints import (
     SETTINGS,
@@ -159,6 +162,40 @@ def _narrow_blink(at: Place) -> str:
     return at.said(torso=at.torso({**SETTINGS, "eye_blink_dim": 2}, SETTINGS))
 
 
+def _import(at: Place, *more: str) -> str:
+    """What the command itself says."""
+    words = ["import", *at.folders.arguments(), "-o", str(at.path / "c"), *more]
+    captured: pytest.CaptureFixture[str] = at.request.getfixturevalue("capsys")
+    exit_code(app, words)
+    return captured.readouterr().err
+
+
+def _another_avatar(at: Place) -> str:
+    (at.path / "c").mkdir()
+    (at.path / "c" / "avatar.json").write_text('{"name": "trained for days"}')
+    said = _import(at, "--name", "person")
+    assert [p.name for p in (at.path / "c").iterdir()] == ["avatar.json"]
+    return said
+
+
+def _full_disk(at: Place) -> str:
+    """No room for the third network; the message names the folder that was asked for."""
+    written = []
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name == "weights.safetensors":
+            written.append(path)
+        if len(written) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(path, data)
+
+    at.monkeypatch.setattr(Path, "write_bytes", full)
+    said = _import(at)
+    assert said.startswith(f"error: {at.path / 'c'}: ") and not list(at.path.iterdir())
+    return said
+
+
 def _not_finite(at: Place) -> str:
     model = torso_model()
     model["sigma_net.net.0.weight"][0, 0] = torch.nan
@@ -282,6 +319,8 @@ CASES: dict[str, Callable[[Place], str]] = {
     "expected rays for a field that is painted once a ray": lambda at: refused(
         lambda: emogene.open(at.tiny, threads=1, marching="authors")
     ),
+    "choose another folder, or replace it with --force": _another_avatar,
+    "free some, or choose a folder on another disk": _full_disk,
     "the published script passes --lm_deform_delta 0": lambda at: at.said(),
     "row 5, neutral, is never trained": lambda at: at.said(),
     "emotions in the order of their names": lambda at: at.said(),

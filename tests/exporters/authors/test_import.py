@@ -18,6 +18,7 @@ import emogene
 from emogene.contract.data import Condition
 from emogene.contract.emotions import EMOTIONS, emotion_index
 from emogene.contract.errors import BadOption
+from emogene.contract.hearing import PUBLISHED_HEARING
 from emogene.contract.measure import psnr
 from emogene.exporters.authors.dataset import smoothed
 from emogene.exporters.authors.face_model import IBUG_FROM_MEDIAPIPE
@@ -208,7 +209,8 @@ def test_speech_becomes_frames(imported_engines: Path) -> None:
         samples = spoken("Hello.")[:4_000]
         happy = [f.image for f in avatar.render(samples, emotion="happy")]
         neutral = [f.image for f in avatar.render(samples, emotion="neutral")]
-        assert avatar.manifest.requires[-1] == "super_resolution"
+        assert avatar.manifest.requires[-2:] == ("super_resolution", "hearing")
+        assert avatar.manifest.hearing == PUBLISHED_HEARING
         assert avatar.manifest.motion.torso_condition == "neutral"
     assert len(happy) == 7 and happy[0].shape == (PICTURE, PICTURE, 3)
     assert not np.array_equal(happy[3], neutral[3])
