@@ -234,7 +234,7 @@ def _memory(result: Result) -> Iterator[Shown]:
                 f"{one['size']}²",
                 f"{one['minutes']:g}",
                 told,
-                f"{run['peak']:.0f}",
+                f"{one['peak']:.0f}",
                 f"{speed:.1f}",
             )
         )
