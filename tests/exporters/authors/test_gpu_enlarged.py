@@ -143,7 +143,9 @@ def test_a_torso_that_kernels_do_not_paint(machine: Machine, directory: Path) ->
     save_file(kept, directory / WEIGHTS_FILE)
     resign(directory)
     manifest = read_manifest(directory)
-    machine.kernels.update(kernels_of_kind("plain", manifest.field, None, directory.parent / "kernels"))
+    machine.kernels.update(
+        kernels_of_kind("plain", manifest.field, None, directory.parent / "kernels")
+    )
     said = "the directory's weights lack head_encoder.0.bias (16,)"
     assert inspect_engine_directory(directory)["gpu_kernels_paint"] == (
         f"the head, networks the rest: {said}"
