@@ -60,7 +60,12 @@ class Person:
 def motion_cases(
     t: Tensors, rest: Float64, basis: Float64, rng: np.random.Generator
 ) -> Iterator[Case]:
-    """Audio-to-motion; outputs are moved from coefficients to landmarks, ``rest + basis c``."""
+    """Audio-to-motion; outputs are moved from coefficients to landmarks, ``rest + basis c``.
+
+    Args:
+        rest: (204,) landmarks where all coefficients are 0.
+        basis: (204, outputs).
+    """
     features = _single(rng.normal(size=(8 * LATENTS, t["mel_encoder.0.weight"].shape[1])))
     bins = rng.integers(1, 256, 8 * LATENTS).astype(np.int32)
     noise = _single(0.2 * rng.normal(size=(16, LATENTS)))
