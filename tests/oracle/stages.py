@@ -179,7 +179,9 @@ def _torso_cases(person: Person, rng: np.random.Generator) -> Iterator[Case]:
     raw = perceptron(t, "torso_canonicial_net", np.concatenate([features, *told], axis=1))
     argb = 1 / (1 + np.exp(-raw))
     rgba = np.concatenate([argb[:, 1:], argb[:, :1]], axis=1)
-    inputs = np.concatenate([features, position], axis=1)
+    # The exported network is always shown the head; one that is blind to it must not care.
+    shown = [] if s.get("torso_head_aware", False) else [_single(rng.uniform(size=(POINTS, 4)))]
+    inputs = np.concatenate([features, position, *shown], axis=1)
     bias = _single(biases["torso_colour_bias"])
     yield Case("torso_colour", {"inputs": inputs, "bias": bias}, {"rgba": rgba})
 

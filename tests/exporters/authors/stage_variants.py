@@ -54,7 +54,7 @@ VARIANTS: dict[str, StageVariant] = {
     "144 outputs, without pitch": StageVariant(HEARD, 144, pitch=False),
     "204 outputs, without pitch": StageVariant(HEARD, 204, pitch=False),
     "204 outputs, without pitch and flow": StageVariant(HEARD, 204, pitch=False, flow=False),
-    "torso by pose": StageVariant(
+    "torso by pose, blind to the head": StageVariant(
         (names.CONDITION, *TORSO), settings={**POSE, "torso_head_aware": False}
     ),
     "torso by pose, seeing the head": StageVariant(

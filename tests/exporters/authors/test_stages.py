@@ -21,7 +21,11 @@ def test_every_stage_equals_its_definition(folders: Folders, imported_engines: P
 
 TRIED = (
     *("144 outputs", "64 outputs, without pitch", "204 outputs, without pitch and flow"),
-    *("torso by pose", "torso by pose, seeing the head", "super-resolution with constant noise"),
+    *(
+        "torso by pose, blind to the head",
+        "torso by pose, seeing the head",
+        "super-resolution with constant noise",
+    ),
 )
 """Everything in which they differ; ``benchmarks.import_authors variants`` takes all of them."""
 
