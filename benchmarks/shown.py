@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Row = tuple[str, ...]
 """Cells, as many as the table has columns."""
@@ -27,6 +29,8 @@ class Shown:
 
     def table(self) -> Table:
         """For the terminal."""
+        from rich.table import Table  # a machine with a GPU may have none
+
         table = Table(*self.header, title=self.title)
         for row in self.rows:
             table.add_row(*row)

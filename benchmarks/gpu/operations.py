@@ -15,6 +15,7 @@ from emogene.kernels.compositing import CompositeState
 from emogene.kernels.fused import FrameInputs
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.arrays import DeviceArray, allocate
+from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.field_memory import Model, joined_tables, upload_model
 from emogene.kernels.gpu.frame_inputs import frame_values
 from emogene.kernels.gpu.fused_packing import pack_fragments, pack_tables
@@ -39,13 +40,15 @@ _BLOCKS, _THREADS = 16, 64
 Array = NDArray[Any]
 
 
-def check_operations(gpu: Gpu, frame: SceneFrame, seed: int) -> Iterator[dict[str, Any]]:
+def check_operations(
+    gpu: Gpu, frame: SceneFrame, seed: int, cache: CubinCache
+) -> Iterator[dict[str, Any]]:
     """What was asked, whether it is right, and how far off it is.
 
     Raises:
         EmoGeneError: the kernels do not compile, or the driver refuses.
     """
-    asker = Asker(gpu, frame)
+    asker = Asker(gpu, frame, cache)
     try:
         for name, found, wanted, allowed in asker.answers(np.random.default_rng(seed)):
             error = relative_error(found, wanted)
@@ -66,14 +69,14 @@ def relative_error(found: Array, wanted: Array) -> float:
 class Asker:
     """The kernels of `asks` for a frame's fields."""
 
-    def __init__(self, gpu: Gpu, frame: SceneFrame) -> None:
+    def __init__(self, gpu: Gpu, frame: SceneFrame, cache: CubinCache) -> None:
         scene, self._gpu = frame.scene, gpu
         self._frame, self._inputs, self._stream = frame, frame.inputs(), gpu.create_stream()
         self._field, self._torso, self._weights = scene.field, scene.torso.spec, scene.weights
         self._reference = ReferenceField(self._field, self._weights, self._torso)
         architecture = gpu.facts.architecture
         unit = ask_unit(self._field, self._torso, architecture)
-        self._module = gpu.load(nvrtc.compile_cubin(unit, architecture).image)
+        self._module = gpu.load(cache.obtain(unit, nvrtc.target(architecture)).image)
         self._plan = fused_plan(self._field, self._torso, architecture)
         self._held = upload_model(gpu, self._stream, self._field, self._weights, self._torso)
         self._model = Model(*(array.address for array in self._held))

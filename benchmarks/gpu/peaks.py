@@ -21,7 +21,7 @@ COPIED = 1 << 28
 TABLE_BYTES = 1 << 20
 """Of the table whose random loads are timed: about what a field's finest levels hold together."""
 
-_THREADS, _BLOCKS = 256, 8
+_THREADS = 256
 _LOOPS = 4096
 _PRODUCT = 2 * 16 * 8 * 16
 """Operations of one 16×8×16 product."""
@@ -55,30 +55,33 @@ def measure_peaks(gpu: Gpu, *, copied: int = COPIED, loops: int = _LOOPS) -> Gpu
         loops: rounds of the other kernels.
     """
     stream = gpu.create_stream()
-    module = gpu.load(nvrtc.compile_cubin(measure_unit(), gpu.facts.architecture).image)
+    target = nvrtc.target(gpu.facts.architecture)
+    module = gpu.load(nvrtc.compile_cubin(measure_unit(), target).image)
     one, other = gpu.allocate(copied), gpu.allocate(copied)
-    blocks = gpu.facts.multiprocessors * _BLOCKS
-    threads = blocks * _THREADS
     pointer, count, value = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint32
 
-    def seconds(name: str, arguments: Sequence[Argument]) -> float:
+    def seconds(name: str, arguments: Sequence[Argument]) -> tuple[float, int]:
+        """What it takes, with how many threads: as many as the GPU holds at a time."""
         function = gpu.function(module, name)
+        held = max(1, gpu.resident_blocks(function, _THREADS, 0))
+        blocks = gpu.facts.multiprocessors * held
         grid, block = (blocks, 1, 1), (_THREADS, 1, 1)
 
         def launch() -> None:
             gpu.launch(function, grid, block, arguments, 0, stream)
 
-        return 1e-3 * best_ms(gpu, stream, launch)
+        return 1e-3 * best_ms(gpu, stream, launch), blocks * _THREADS
 
     try:
         gpu.fill(one, 1, copied, stream)
         whole = (pointer(one), pointer(other), count(copied // 16))
-        copying = seconds("copy_bytes", whole)
+        copying, _ = seconds("copy_bytes", whole)
         mask = TABLE_BYTES // 8 - 1
         table = (pointer(one), value(mask), count(loops // 16), pointer(other))
-        loading = seconds("random_loads", table)
-        adding = seconds("multiply_adds", (ctypes.c_float(0.5), count(loops), pointer(other)))
-        multiplying = seconds("half_products", (value(0), count(loops), pointer(other)))
+        loading, loaders = seconds("random_loads", table)
+        rounds = (count(loops), pointer(other))
+        adding, adders = seconds("multiply_adds", (ctypes.c_float(0.5), *rounds))
+        multiplying, multipliers = seconds("half_products", (value(0), *rounds))
     finally:
         gpu.synchronise(stream)
         for address in (one, other):
@@ -87,7 +90,7 @@ def measure_peaks(gpu: Gpu, *, copied: int = COPIED, loops: int = _LOOPS) -> Gpu
         gpu.destroy_stream(stream)
     return GpuPeaks(
         2e-9 * copied / copying,
-        1e-9 * 4 * (loops // 16) * threads / loading,
-        1e-9 * 2 * 16 * loops * threads / adding,
-        1e-9 * 8 * _PRODUCT * loops * (threads // 32) / multiplying,
+        1e-9 * 4 * (loops // 16) * loaders / loading,
+        1e-9 * 2 * 16 * loops * adders / adding,
+        1e-9 * 8 * _PRODUCT * loops * (multipliers // 32) / multiplying,
     )

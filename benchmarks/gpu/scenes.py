@@ -28,8 +28,6 @@ from emogene.reference.frame import render_frame
 from emogene.reference.head_field import HeadField, HeadFieldConfig
 from emogene.reference.torso_field import TorsoField
 
-SCENES = ("realtime", "authors")
-
 STEPS = 4.8
 """After which no light comes through the head. A ray that meets it then takes about 6.2 samples:
 0.75 M in 512² pixels, 46 % of which the head fills."""

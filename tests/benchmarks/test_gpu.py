@@ -3,31 +3,37 @@ one, whose kernels are compiled for the host."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.gpu import asks, floors, peaks, report, run, scenes
-from benchmarks.gpu.__main__ import NO_GPU, main
+from benchmarks.gpu import floors, peaks, report, run, sanitizer, scenes
+from benchmarks.gpu.__main__ import NO_GPU
+from benchmarks.gpu.steps import SANITIZERS, Options, steps
 from benchmarks.roofline import FrameCounts
 
 from emogene.kernels.gpu import nvrtc
-from emogene.kernels.gpu.plain import PlainField, plain_program
 from emogene.kernels.gpu.specification import all_grids, all_networks
-from tests.kernels.gpu.host_kernels import WARPS, host_kernels
-from tests.runtime.fake_cuda import Machine
+
+from .model_gpu import make, make_wrong
 
 ROOT = Path(__file__).parents[2]
+OPTIONS = Options((12,), 3600, seed=1, check_size=12)
+
+needs_nvrtc = pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
 
 BARE = """
 import importlib, pkgutil, sys
 
 REFUSED = {"av", "librosa", "soundfile", "soxr", "onnxruntime", "safetensors", "onnx", "scipy"}
+REFUSED |= {"rich", "typer", "transformers", "numba", "matplotlib", "PIL", "yaml", "pytest"}
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
@@ -40,12 +46,12 @@ for part in ("emogene.contract", "emogene.kernels", "benchmarks.gpu"):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-from benchmarks.gpu import run, scenes
+from benchmarks.gpu import scenes, session
 from emogene.kernels.gpu.field_memory import model_arrays
 scene = scenes.make_scene("realtime", 1)
 frame = scene.frame(8, 2)
 assert model_arrays(scene.field, scene.weights, scene.torso.spec)[3].max() > 0
-assert run._reference(scene).render(frame.inputs(), frame.background).samples > 0
+assert session.reference(scene).render(frame.inputs(), frame.background).samples > 0
 from benchmarks.gpu.__main__ import main
 sys.exit(main([]))
 """
@@ -67,7 +73,7 @@ def test_without_a_gpu_it_says_so_and_needs_little() -> None:
     assert done.stderr.startswith("no GPU to measure: ")
 
 
-@pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
+@needs_nvrtc
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_120"])
 def test_the_measuring_kernels_compile(architecture: str) -> None:
     made = nvrtc.compile_cubin(peaks.measure_unit(), architecture)
@@ -78,102 +84,79 @@ def test_the_measuring_kernels_compile(architecture: str) -> None:
 
 
 @pytest.fixture
-def machine(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Machine:
-    """A GPU whose own kernels do nothing and whose renderers are real."""
-    made = Machine()
-    made.install(monkeypatch, tmp_path)
-    monkeypatch.setattr(scenes, "STEPS", 1.5)
-    monkeypatch.setattr(run, "CHECK_SIZE", 16)
-    monkeypatch.setattr(run, "RUNS", 2)
-    monkeypatch.setattr(run, "REFERENCE_RUNS", 1)
-    # The tensor cores' kernels take long on the host; they have tests of their own.
-    monkeypatch.setattr(run, "RENDERERS", {"plain": PlainField})
-    monkeypatch.setattr(run, "sanitizer", lambda: None)
-    # Of the cubin only names and parameters are read.
-    hasty = (*nvrtc.STANDARD_OPTIONS, "--Ofast-compile=max")
-    monkeypatch.setattr(nvrtc, "STANDARD_OPTIONS", hasty)
-    for name in ("copy_bytes", "half_products", "multiply_adds", "random_loads"):
-        made.kernels[name] = lambda *launch: None
-    real = run.make_scene
-
-    def make_scene(name: str, seed: int) -> scenes.GpuScene:
-        """Its kernels replace those of the scene before."""
-        scene = real(name, seed)
-        unit = plain_program(scene.field, scene.torso.spec).unit
-        folder = tmp_path_factory.getbasetemp()
-        made.kernels.update(host_kernels(unit, ("bake_nodes", "paint_pixels"), folder))
-        asked = asks.ask_unit(scene.field, scene.torso.spec, made.architecture)
-        names = re.findall(r"__global__ void (\w+)", asked.text)
-        meeting = tuple(name for name in names if name.startswith("ask_tensor_"))
-        alone = tuple(name for name in names if name not in meeting)
-        made.kernels.update(host_kernels(asked, meeting, folder, WARPS, alone))
-        return scene
-
-    monkeypatch.setattr(run, "make_scene", make_scene)
-    return made
+def folder(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    shared = tmp_path_factory.getbasetemp() / "gpu"  # kernels are compiled once for all tests
+    shared.mkdir(exist_ok=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    monkeypatch.setenv("EMOGENE_CACHE", str(tmp_path / "cache"))
+    return tmp_path
 
 
-@pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
+def on_the_model(
+    monkeypatch: pytest.MonkeyPatch, wanted: Callable[[str], bool], make: Any, folder: Path
+) -> dict[str, Any]:
+    """The steps with wanted names, without haste."""
+    made = [dataclasses.replace(s, seconds=900) for s in steps(OPTIONS) if wanted(s.name)]
+    monkeypatch.setattr(run, "steps", lambda options: iter(made))
+    result = run.measure(OPTIONS, folder / "result.json", make)
+    assert not result["given_up"], result["given_up"]
+    assert json.loads((folder / "result.json").read_text()) == result
+    return result
+
+
+@needs_nvrtc
 def test_a_dry_run(
-    machine: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        run, "measure_peaks", lambda gpu: peaks.measure_peaks(gpu, copied=1 << 21, loops=16)
+    """Through the real bindings; tensor cores take long here, and have tests of their own."""
+    result = on_the_model(
+        monkeypatch, lambda name: "authors" not in name and "fused" not in name, make, folder
     )
-    result = run.measure(run.Options((12,), 100.0, seed=1), device="cpu")
     assert all(c["passed"] for c in result["checks"]), result["checks"]
+    assert result["gpu"]["name"] == "Model GPU" and result["gpu"]["nvrtc"] == nvrtc.version()
     told = [c["name"] for c in result["checks"]]
-    for name in scenes.SCENES:
-        scene = scenes.make_scene(name, 1)
-        for network in all_networks(scene.field, scene.torso.spec):
-            assert f"network {network.name}, {name}" in told
-            assert f"tensor cores {network.name}, {name}" in told
-        for grid in all_grids(scene.field, scene.torso.spec):
-            assert f"grid {grid.name}, {name}" in told and f"halves {grid.name}, {name}" in told
-        for renderer in run.RENDERERS:
-            assert f"{renderer}, {name}" in told
-    assert [(f["scene"], f["renderer"]) for f in result["frames"]] == [
-        (scene, renderer)
-        for scene in scenes.SCENES
-        for renderer in ("PyTorch reference", *run.RENDERERS)
-    ]
-    for frame in result["frames"]:
-        if frame["renderer"] != "PyTorch reference":
-            # PyTorch rounds positions otherwise: a sample across a cell's border is much in 144
-            # pixels. The checks above are on identical samples.
-            assert frame["psnr"] > 25 and frame["samples"] > frame["rays"] > 20
-            assert frame["streams"] == int(40 / frame["ms"]) and frame["floor_ms"] > 0
-    assert json.loads(json.dumps(result)) == result
+    scene = scenes.make_scene("realtime", 1)
+    for network in all_networks(scene.field, scene.torso.spec):
+        assert f"network {network.name}, realtime" in told
+        assert f"tensor cores {network.name}, realtime" in told
+    for grid in all_grids(scene.field, scene.torso.spec):
+        assert f"grid {grid.name}, realtime" in told and f"halves {grid.name}, realtime" in told
+    assert "wavefront equals plain, realtime" in told
+    compiled = [c["name"] for c in result["compiled"]]
+    assert compiled == ["plain, realtime", "wavefront, realtime"]
+    renderers = ["PyTorch reference", "plain", "wavefront"]
+    assert [f["renderer"] for f in result["frames"]] == renderers
+    for frame in result["frames"][1:]:
+        # PyTorch rounds positions otherwise: a sample across a cell's border is much in 144
+        # pixels. The checks above are on identical samples.
+        assert frame["psnr"] > 25 and frame["samples"] > frame["rays"] > 20
+        assert frame["streams"] == int(40 / frame["ms"]) and frame["floor_ms"] > 0
     out = capsys.readouterr().out
     assert "| operations ms | reached | bytes ms | reached |" in out
-    assert "compute-sanitizer is not here" in out and "| realtime | 12² | plain |" in out
-    page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
-    head, rest = page.split(report.BEGIN)
-    assert report.block(result).startswith(report.BEGIN) and head and rest
-    assert not machine.allocations
+    assert "skipped: compute-sanitizer memcheck: it is not installed" in out
+    assert "| realtime | 12² | plain |" in out
+    page = folder / "page.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    (folder / "result.json").write_text(json.dumps(result))
+    monkeypatch.setattr(sys, "argv", ["report", str(folder / "result.json"), str(page)])
+    report.main()
+    text = page.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}\n") and "old" not in text
+    assert "| realtime | 12² | plain |" in text and text.endswith(f"{report.END}\nafter\n")
 
 
-@pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
+@needs_nvrtc
 def test_a_wrong_kernel_is_noticed(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = run.make_scene
-
-    def spoiled(name: str, seed: int) -> Any:
-        scene = real(name, seed)
-        for kernel in ("paint_pixels", "ask_march", "ask_grid_torso", "ask_blend"):
-            machine.kernels[kernel] = lambda *launch: None  # poison stays
-        return scene
-
-    monkeypatch.setattr(run, "make_scene", spoiled)
-    assert main(["--checks-only", "--seed", "1"]) == 1
-    out = capsys.readouterr().out
-    wrong = ("plain", "numbers of samples", "distances", "grid torso", "bytes")
-    assert out.count("✗") == 2 * len(wrong)
-    for name in wrong:
-        assert f"| {name}, realtime | ✗ |" in out and f"| {name}, authors | ✗ |" in out
+    wanted = ("operations, realtime", "plain, realtime")
+    result = on_the_model(monkeypatch, lambda name: name in wanted, make_wrong, folder)
+    wrong = {c["name"] for c in result["checks"] if not c["passed"]}
+    asked = ("plain", "numbers of samples", "distances", "grid torso", "bytes")
+    assert wrong == {f"{name}, realtime" for name in asked} and not run.right(result)
+    assert capsys.readouterr().out.count("| ✗ |") == len(wrong)
 
 
 def test_nvidias_checkers_are_run_and_believed(
@@ -183,21 +166,26 @@ def test_nvidias_checkers_are_run_and_believed(
     tool.write_text(
         """#!/bin/sh
 case "$*" in
-"--tool memcheck --error-exitcode 9 "*"-m benchmarks.gpu --checks-only --seed 5 --check-size 16")
+"--tool memcheck --error-exitcode 9 "*"-m benchmarks.gpu --checks-only --here --seed 5"*" 16"*)
     echo "========= ERROR SUMMARY: 0 errors" ;;
-*) echo "========= RACECHECK SUMMARY: 2 hazards displayed"; exit 9 ;;
+"--tool racecheck"*)
+    echo "========= RACECHECK SUMMARY: 2 hazards displayed"; exit 9 ;;
+*) exec sleep 60 ;;
 esac
 """
     )
     tool.chmod(0o755)
-    monkeypatch.setattr(run, "sanitizer", lambda: str(tool))
-    memory, races = run._sanitized(5)
+    monkeypatch.setattr(sanitizer, "find_sanitizer", lambda: str(tool))
+    (memory,), (races,) = (next(sanitizer.sanitize(kind, 5))["checks"] for kind in SANITIZERS)
     assert memory == {
         "name": "compute-sanitizer memcheck",
         "passed": True,
         "found": "ERROR SUMMARY: 0 errors",
     }
     assert not races["passed"] and "2 hazards" in races["found"]
+    monkeypatch.setattr(sanitizer, "SECONDS", 0.1)
+    (part,) = sanitizer.sanitize("initcheck", 5)
+    assert part == {"skipped": ["compute-sanitizer initcheck: took longer than 0.1 s"]}
 
 
 def test_floors() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Machine:
         memory: bytes of the GPU.
         log: what was called, for tests of order and number.
         kernels: what runs in place of a cubin's kernels, by their names.
+        images: the same of one cubin, by its SHA-256; asked before ``kernels``.
     """
 
     architecture: str = "sm_86"
@@ -47,6 +48,7 @@ class Machine:
     graphs: dict[int, list[Callable[[], None]]] = field(default_factory=dict)
     capturing: int = 0
     kernels: dict[str, Kernel] = field(default_factory=dict)
+    images: dict[str, Mapping[str, Kernel]] = field(default_factory=dict)
     shared_memory: int = 101_376
     multiprocessors: int = 4
     contexts: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)

@@ -10,6 +10,7 @@ then does is up to ``Machine.kernels``.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import threading
 import time
 import types
@@ -93,7 +94,8 @@ class _State:
         self.retained = 0
         self.here = threading.local()
         self.modules: dict[int, dict[str, tuple[Parameter, ...]]] = {}
-        self.functions: dict[int, tuple[str, tuple[Parameter, ...]]] = {}
+        self.digests: dict[int, str] = {}
+        self.functions: dict[int, tuple[str, tuple[Parameter, ...], str]] = {}
         self.allowed: dict[int, int] = {}
         self.events: dict[int, float | None] = {}
         self.strict = False  # a stream is captured in a mode that forbids allocating
@@ -300,6 +302,7 @@ class _State:
             raise CudaError(NO_BINARY_FOR_GPU)
         module = machine.handle()
         self.modules[module] = kernels
+        self.digests[module] = hashlib.sha256(image).hexdigest()
         return module
 
     def cuModuleUnload(self, hmod: int) -> None:
@@ -311,7 +314,7 @@ class _State:
         if spelled not in kernels:
             raise CudaError(NOT_FOUND)
         function = self._inside().handle()
-        self.functions[function] = (spelled, kernels[spelled])
+        self.functions[function] = (spelled, kernels[spelled], self.digests[hmod])
         return function
 
     def cuFuncSetAttribute(self, hfunc: int, attrib: int, value: int) -> None:
@@ -347,11 +350,12 @@ class _State:
             raise CudaError(INVALID_VALUE)
         if sharedMemBytes > self.allowed.get(f, STATIC_LIMIT):
             raise CudaError(INVALID_VALUE)
-        name, parameters = self.functions[f]
+        name, parameters, digest = self.functions[f]
         values = _copied(kernelParams, parameters)
-        if name not in machine.kernels:
+        kernels = machine.images.get(digest, machine.kernels)
+        if name not in kernels:
             raise CudaError(LAUNCH_FAILED)
-        run = machine.kernels[name]
+        run = kernels[name]
         self._enqueue(hStream, lambda: run(grid, block, sharedMemBytes, values))
 
     # What all of them need

@@ -40,6 +40,10 @@ _OUTPUTS: dict[str, tuple[int, Any]] = {
 """Which parameter of a function is where its answer goes, and what that is."""
 
 
+_kept: list[Any] = []
+"""What C calls."""
+
+
 def load(machine: Machine, folder: Path) -> _State:
     """Compile the library into ``folder``, and let everything in this process find it."""
     compiler = os.environ.get("CXX") or shutil.which("g++")
@@ -58,9 +62,8 @@ def load(machine: Machine, folder: Path) -> _State:
         except CudaError as error:
             return error.status
 
-    kept = kind(answer)
-    state.__dict__["kept"] = kept
-    loaded.answer_by(kept)
+    _kept.append(kind(answer))
+    loaded.answer_by(_kept[-1])
     return state
 
 
@@ -97,7 +100,7 @@ def _image(address: int) -> bytes:
         return ctypes.string_at(address)
     head = ctypes.string_at(address, 64)
     ends = [64]
-    for start, count_at in ((32, 54), (40, 58)):  # segments, then sections
+    for start, count_at in ((32, 54), (40, 58)):  # of segments, then of sections
         first = int.from_bytes(head[start : start + 8], "little")
         size = int.from_bytes(head[count_at : count_at + 2], "little")
         count = int.from_bytes(head[count_at + 2 : count_at + 4], "little")

@@ -45,7 +45,8 @@ def compiled(name: str, architecture: str) -> dict[str, tuple[KernelResources, .
     halves = name == "realtime"
     for program in wanted_programs(*FIELDS[name], architecture, half_tables=halves):
         cubin = nvrtc.compile_cubin(program.unit, architecture, program.options)
-        assert not program.spilling(cubin.kernels) and program.spills == 0
+        assert not any(k.spill_stores + k.spill_loads for k in cubin.kernels)
+        assert program.spills <= 64
         made[program.name] = cubin.kernels
     return made
 
