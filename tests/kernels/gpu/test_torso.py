@@ -80,6 +80,28 @@ def test_pictures_equal_the_reference(
     assert (differs & (opacity == 0)).sum() > 100 and (differs & (opacity > 0.1)).sum() > 20
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_before_it_becomes_bytes(
+    gpu: Gpu, machine: Machine, compiled: Path, kind: str
+) -> None:
+    scene = translucent("head-aware")
+    behind = scene.background.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    behind = np.ascontiguousarray(behind)
+    field = opened(gpu, machine, compiled, kind, scene)
+    try:
+        wanted = field.render(scene.inputs, scene.background)
+        made = [field.render_planes(scene.inputs, under) for under in (behind, 1 - behind, behind)]
+    finally:
+        field.close()
+    found, other, again = (image.planes for image in made)
+    assert found.dtype == np.float32 and found.min() >= 0 and found.max() <= 1
+    # Bytes are these numbers, rounded.
+    rounded = (found.transpose(1, 2, 0) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    assert wanted.image is not None and np.array_equal(rounded, wanted.image)
+    assert (made[0].samples, made[0].rays) == (wanted.samples, wanted.rays)
+    assert np.array_equal(again, found) and np.abs(other - found).max() > 0.5
+
+
 @pytest.mark.parametrize("name", TORSOS)
 def test_the_reference_equals_pytorch(name: str) -> None:
     spec = TORSOS[name]
