@@ -12,13 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from emogene.contract import stages
-from emogene.contract.landmarks import LANDMARKS
 from emogene.contract.measure import psnr
-from emogene.contract.weights import BACKGROUND, OCCUPANCY, TORSO_MASK
+from emogene.contract.weights import BACKGROUND
 from emogene.kernels import instructions
-from emogene.kernels.displacement import active_nodes
-from emogene.kernels.fused import FrameInputs, FusedField, FusedImage
-from emogene.kernels.occupancy import Occupancy
+from emogene.kernels.fused import FusedField
 from emogene.kernels.threads import ThreadPool
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.reference.frame import render_frame
@@ -30,6 +27,7 @@ from emogene.runtime.render.fused import FusedRenderer
 from emogene.runtime.render.quality import BALANCED, EXACT, FAST, Quality
 from emogene.runtime.render.renderer import Renderer
 
+from .counting import CountingField, frame_counts
 from .machine import Peaks
 from .operations import floor_parts, frame_stages
 from .recorded import Moment
@@ -74,22 +72,6 @@ class FrameRow:
     floor_ms: float | None = None
     parts_ms: Mapping[str, float] | None = None
     psnr: float | None = None
-
-
-class CountingField:
-    """A `FusedField` for a renderer that keeps what it was given and made."""
-
-    def __init__(self, field: FusedField) -> None:
-        self._field = field
-        self.name = field.name
-        self.inputs: list[FrameInputs] = []
-        self.made: list[FusedImage] = []
-
-    def render(self, inputs: FrameInputs, *behind: Any, **options: Any) -> FusedImage:
-        """See `FusedField.render`; with the head's own opacity."""
-        self.inputs.append(inputs)
-        self.made.append(self._field.render(inputs, *behind, **options, keep_head=True))
-        return self.made[-1]
 
 
 class Bench:
@@ -264,34 +246,7 @@ class Bench:
         renderer = self._fused(field, quality)
         for moment in self._moments:
             renderer.render(moment.condition, moment.pose)
-        side = self._loaded.manifest.torso.mask_resolution
-        bits = np.unpackbits(self._loaded.weights[TORSO_MASK], bitorder="little")
-        cells = (np.arange(self._size) + 0.5) / self._size * side
-        at = cells.astype(int).clip(0, side - 1)
-        mask = bits[: side**2].reshape(side, side)[at[:, None], at[None]] == 1
-        torso = [
-            np.count_nonzero(mask & (1 - made.head[..., 3] >= quality.torso_transmittance))
-            for made in field.made
-            if made.head is not None
-        ]
-        return FrameCounts(
-            float(np.mean([made.samples for made in field.made])),
-            float(np.mean([made.rays for made in field.made])),
-            float(np.mean(torso)),
-            self._pulls(),
-        )
-
-    def _pulls(self) -> float:
-        field, weights = self._loaded.manifest.field, self._loaded.weights
-        if field.displacement is None:
-            return 0.0
-        occupancy = Occupancy.from_bits(
-            weights[OCCUPANCY],
-            field.march.occupancy_resolution,
-            field.bounds_min,
-            field.bounds_max,
-        )
-        return float(len(active_nodes(field.displacement.resolution, occupancy)) * LANDMARKS)
+        return frame_counts(self._loaded, field.made, quality.torso_transmittance)
 
 
 def contenders() -> list[tuple[str, Quality]]:

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 Self = TypeVar("Self")
+
+
+class Closeable(Protocol):
+    """What can be closed, and is at the end of a ``with`` block."""
+
+    def close(self) -> None:
+        """Free what it holds; twice is fine."""
+
+    def __enter__(self: Self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 class Closing(ABC):

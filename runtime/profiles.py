@@ -41,9 +41,9 @@ class Profile:
         clip_seconds: with the whole utterance there, HuBERT hears this much at a time, seconds.
         left: otherwise, frames of sound before a hop that HuBERT hears with it.
         hop: frames that the audio-to-motion network decodes at once; a multiple of four.
-        overlap: frames it is shown on each side of a hop; a multiple of four. Its flow reaches 60
-            frames and its decoder 8, so 68 make the hops equal to one long run. With a look-ahead,
-            no more than that after it.
+        overlap: frames it is shown on each side of a hop; a multiple of four. Flow and decoder
+            reach 75 frames, but what lies beyond 68 changes less than rounding does, so that 68
+            make the hops equal to one long run. With a look-ahead, no more than that after it.
         blend: frames over which the face glides into an utterance that begins where another ended.
         max_stored_seconds: audio a session holds at most, pushed but not yet shown, seconds.
         temperature: factor on the unit normal noise of the audio-to-motion network.

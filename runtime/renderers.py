@@ -16,7 +16,8 @@ from .render.background import resized
 from .render.choice import GPU
 from .render.field_opening import prepare_field
 from .render.fused import FusedHead, FusedRenderer
-from .render.gpu import GpuRenderer
+from .render.gpu import GpuField, GpuRenderer
+from .render.gpu_enlarged import GpuEnlargedRenderer
 from .render.head import Head
 from .render.quality import Quality
 from .render.renderer import LayeredRenderer, Renderer
@@ -108,10 +109,21 @@ class Renderers:
             self._loaded.runners,
         )
         camera = manifest.camera.scaled(size)
-        if self._field is not None and not self.choice.beside:
+        whole = None if self.choice.beside else self._field
+        if isinstance(whole, GpuField) and manifest.super_resolution:
+            return GpuEnlargedRenderer(
+                whole,
+                runners[stages.CONDITION],
+                runners[stages.TORSO_CONDITION],
+                runners[stages.SUPER_RESOLUTION],
+                weights[BACKGROUND],
+                camera,
+                quality,
+            )
+        if whole is not None:
             kind = GpuRenderer if self.choice.used == GPU else FusedRenderer
             return kind(
-                self._field,
+                whole,
                 runners[stages.CONDITION],
                 runners[stages.TORSO_CONDITION],
                 resized(weights[BACKGROUND], size),

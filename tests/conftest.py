@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # xdist's own; commands would fit their tables to a terminal that is not there.
     os.environ.pop("COLUMNS", None)
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell lets what it runs in its background ignore Ctrl-C, and with it every program of ours.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a test tells must not depend on how fast the machine is.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,9 +12,13 @@ EMOGENE_HD uint8_t to_byte(float value) {
 }
 
 // One channel: `head` is premultiplied by `opacity`, `torso` is not premultiplied by `alpha`.
+EMOGENE_HD float layered(float head, float opacity, float torso, float alpha, float background) {
+    const float behind = torso * alpha + (1.0f - alpha) * background;
+    return head + (1.0f - opacity) * behind;
+}
+
 EMOGENE_HD uint8_t blend(float head, float opacity, float torso, float alpha, uint8_t background) {
-    const float behind = torso * alpha + (1.0f - alpha) * ((float)background / 255.0f);
-    return to_byte(head + (1.0f - opacity) * behind);
+    return to_byte(layered(head, opacity, torso, alpha, (float)background / 255.0f));
 }
 
 }  // namespace emogene

@@ -43,13 +43,20 @@ struct PlainFrame {
     float biases[kBiases];
 };
 
-// Where the picture goes. Either output may be missing.
+// Where the picture goes. Any output may be missing.
 struct PlainPicture {
     const uint8_t* background;  // (size, size, 3); with the image
     uint8_t* image;             // (size, size, 3)
     float* head;                // (size, size, 4) premultiplied colour and opacity
     unsigned long long* counts; // samples, and rays that took one
+    const float* behind;        // (3, size, size) in [0, 1], the background; with the planes
+    float* planes;              // (3, size, size) in [0, 1], the image before it becomes bytes
 };
+
+// Whether anything behind the head is asked for.
+EMOGENE_HD bool is_whole(const PlainPicture& picture) {
+    return picture.image != nullptr || picture.planes != nullptr;
+}
 
 // The displacement of one node of the grid, (Z, Y, X, 3).
 EMOGENE_HD void bake_node(const PlainModel& model, const PlainFrame& frame, int node) {
@@ -159,14 +166,27 @@ EMOGENE_HD bool shows_torso(const PlainModel& model, const PlainFrame& frame, in
 }
 
 // Head over torso over background, where they are wanted.
-EMOGENE_HD void put_pixel(const PlainPicture& picture, int pixel, const float* head,
+EMOGENE_HD void put_whole(const PlainPicture& picture, int size, int pixel, const float* head,
                           const float* torso) {
-    if (picture.head != nullptr)
-        for (int c = 0; c < 4; ++c) picture.head[4 * pixel + c] = head[c];
     if (picture.image != nullptr)
         for (int c = 0; c < 3; ++c)
             picture.image[3 * pixel + c] =
                 blend(head[c], head[3], torso[c], torso[3], picture.background[3 * pixel + c]);
+    if (picture.planes != nullptr)
+        for (int c = 0; c < 3; ++c) {
+            const int at = c * size * size + pixel;
+            const float made =
+                layered(head[c], head[3], torso[c], torso[3], picture.behind[at]);
+            picture.planes[at] = smaller(larger(made, 0.0f), 1.0f);
+        }
+}
+
+// All outputs of a pixel.
+EMOGENE_HD void put_pixel(const PlainPicture& picture, int size, int pixel, const float* head,
+                          const float* torso) {
+    if (picture.head != nullptr)
+        for (int c = 0; c < 4; ++c) picture.head[4 * pixel + c] = head[c];
+    put_whole(picture, size, pixel, head, torso);
 }
 
 // The avatar's model whose grids lie as its specification says.

@@ -40,7 +40,7 @@ EMOGENE_HD void finish_pixels(const FusedModel& warp, const PlainFrame& frame,
     }
     if (picture.head != nullptr && pixel.inside)
         for (int c = 0; c < 4; ++c) picture.head[4 * pixel.index + c] = head[c];
-    if (picture.image == nullptr) return;
+    if (!is_whole(picture)) return;
     float torso[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     const bool behind = kTorso && pixel.inside && !(1.0f - head[3] < frame.torso_threshold) &&
                         in_mask(warp.torso_mask, size, pixel.row, pixel.column);
@@ -49,10 +49,7 @@ EMOGENE_HD void finish_pixels(const FusedModel& warp, const PlainFrame& frame,
         torso_at(warp, frame, pixel.row, pixel.column, head, shown);
         for (int c = 0; c < 4; ++c) torso[c] = behind ? shown[c] : 0.0f;
     }
-    if (!pixel.inside) return;
-    for (int c = 0; c < 3; ++c)
-        picture.image[3 * pixel.index + c] = blend(head[c], head[3], torso[c], torso[3],
-                                                   picture.background[3 * pixel.index + c]);
+    if (pixel.inside) put_whole(picture, size, pixel.index, head, torso);
 }
 
 }  // namespace

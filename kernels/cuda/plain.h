@@ -53,9 +53,9 @@ EMOGENE_HD int paint(const TableModel& model, const PlainFrame& frame, const Pla
     float head[4] = {0.0f, 0.0f, 0.0f, 1.0f - g.transmittance};
     if (g.samples > 0) shade(model, frame, origin, direction, g.channels, head);
     float torso[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    if (picture.image != nullptr && shows_torso(model, frame, row, column, head[3]))
+    if (is_whole(picture) && shows_torso(model, frame, row, column, head[3]))
         torso_at(model, frame, row, column, head, torso);
-    put_pixel(picture, pixel, head, torso);
+    put_pixel(picture, size, pixel, head, torso);
     return g.samples;
 }
 

@@ -238,7 +238,7 @@ extern "C" __global__ void put_heads(PlainModel model, const PlainFrame* frame, 
                 else head[c] = row < 0 ? 0.0f : m.seen[row * 3 + c] * opacity;
             }
             head[3] = opacity;
-            shows = pixel.inside && picture.image != nullptr &&
+            shows = pixel.inside && is_whole(picture) &&
                     shows_torso(model, *frame, pixel.row, pixel.column, opacity);
         }
         mark(m, i, chunk.rays, shows);
@@ -278,8 +278,8 @@ extern "C" __global__ void put_pixels(const PlainFrame* frame, WaveMemory m, Pla
         const Pixel pixel = pixel_at(chunk.first + i, frame->size);
         if (!pixel.inside) continue;
         float torso[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-        const int row = kTorso && picture.image != nullptr ? m.places[i] : -1;
+        const int row = kTorso && is_whole(picture) ? m.places[i] : -1;
         for (int c = 0; c < 4 && row >= 0; ++c) torso[c] = m.seen[row * 4 + c];
-        put_pixel(picture, pixel.index, m.heads + 4 * i, torso);
+        put_pixel(picture, frame->size, pixel.index, m.heads + 4 * i, torso);
     }
 }

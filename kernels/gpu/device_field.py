@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,36 @@ from numpy.typing import NDArray
 
 from ...contract.errors import BadOption, SessionMisuse
 from ...contract.field import FieldSpec, TorsoSpec
-from ..arrays import UInt8
+from ..arrays import Float32, UInt8
 from ..fused import FrameInputs, FusedImage
 from ..threads import ThreadPool
 from .arrays import DeviceArray
 from .cubin_cache import CubinCache
 from .field_memory import Model, stored_in_halves, upload_model
 from .frame_inputs import frame_type, frame_values
-from .frame_plan import Closable, FramePlan
+from .frame_plan import HEAD, IMAGE, PLANES, Closable, FramePlan, PlanesNetwork
 from .programs import Program, Shipped, obtain
 from .protocol import Gpu
 from .specification import unsupported
 
 KEPT = 4
 """Pictures of different sizes whose memory is kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlanesImage:
+    """A frame before it becomes bytes.
+
+    Attributes:
+        planes: (3, side, side) float32: red, green, blue.
+        samples: field samples taken.
+        rays: rays that took at least one.
+    """
+
+    planes: Float32
+    samples: int
+    rays: int
+
 
 _P = ctypes.c_void_p
 _NODES_A_BLOCK = 128
@@ -41,6 +58,9 @@ class DeviceField(ABC):
         field, weights, torso: as `emogene.kernels.fused.FusedField` takes them.
         shipped: cubins of the engine directory.
         cache: of what NVRTC compiled; None is the user's.
+
+    Attributes:
+        after: a network that frames of `render_planes` go through where they lie.
 
     Raises:
         BadOption: the field is beyond the limits, or a tensor is missing, misshapen or not finite.
@@ -75,9 +95,10 @@ class DeviceField(ABC):
         self._find_kernels()
         self._stream = gpu.create_stream()
         self._lock = threading.Lock()
-        self._pictures: OrderedDict[tuple[int, bool, bool], FramePlan] = OrderedDict()
+        self._pictures: OrderedDict[tuple[int, frozenset[str]], FramePlan] = OrderedDict()
         self._held: list[DeviceArray] = []
         self._closed = False
+        self.after: PlanesNetwork | None = None
         try:
             self._held += upload_model(
                 gpu, self._stream, field, weights, torso, half_tables=self._half_tables
@@ -106,7 +127,8 @@ class DeviceField(ABC):
     ) -> FusedImage:
         """As `emogene.kernels.fused.FusedField.render`; ``coarse`` and ``pool`` are not used."""
         with self._lock:
-            plan = self._plan(inputs.camera.size, background is not None, keep_head)
+            outputs = [IMAGE] if background is not None else [HEAD]
+            plan = self._plan(inputs.camera.size, *outputs, *([HEAD] if keep_head else []))
             plan.prepare(self._stream, background)
             self._start(plan, inputs, transmittance, torso_transmittance, self._stream)
             image, head, counts = plan.fetch(self._stream)
@@ -131,12 +153,33 @@ class DeviceField(ABC):
         """
         where = self._stream if stream is None else stream
         with self._lock:
-            plan = self._plan(inputs.camera.size, True, False)
+            plan = self._plan(inputs.camera.size, IMAGE)
             plan.prepare(where, background)
             self._start(plan, inputs, transmittance, torso_transmittance, where)
             assert plan.image is not None
             plan.image.stream = where
             return plan.image
+
+    def render_planes(
+        self,
+        inputs: FrameInputs,
+        behind: Float32,
+        *,
+        transmittance: float = 0.0,
+        torso_transmittance: float = 0.0,
+    ) -> PlanesImage:
+        """A frame before it becomes bytes, gone through the network `after` where there is one.
+
+        Args:
+            behind: (3, size, size) float32 in [0, 1], the background.
+        """
+        with self._lock:
+            plan = self._plan(inputs.camera.size, PLANES)
+            plan.prepare(self._stream, behind)
+            self._start(plan, inputs, transmittance, torso_transmittance, self._stream)
+            made = plan.follow(self.after, self._stream)
+            _, _, counts = plan.fetch(self._stream)
+            return PlanesImage(made(), *map(int, counts))
 
     def replayer(
         self,
@@ -147,7 +190,7 @@ class DeviceField(ABC):
     ) -> FramePlan:
         """A frame whose inputs lie on the GPU: its ``launch`` is what a frame costs there."""
         with self._lock:
-            plan = self._plan(inputs.camera.size, True, False)
+            plan = self._plan(inputs.camera.size, IMAGE)
             plan.prepare(self._stream, background)
             self._start(plan, inputs, transmittance, torso_transmittance, self._stream)
             self.gpu.synchronise(self._stream)
@@ -191,16 +234,18 @@ class DeviceField(ABC):
     def _paint_frame(self, plan: FramePlan, stream: int) -> None:
         """Enqueue what turns baked displacements into a picture."""
 
-    def _plan(self, size: int, with_image: bool, keep_head: bool) -> FramePlan:
+    def _plan(self, size: int, *outputs: str) -> FramePlan:
         if self._closed:
             raise SessionMisuse("GPU renderer", expected="an open one", found="a closed one")
-        key = (size, with_image, keep_head or not with_image)
+        key = (size, frozenset(outputs))
         if key not in self._pictures:
             while len(self._pictures) >= KEPT:
                 self.gpu.synchronise(self._stream)
                 self._pictures.popitem(last=False)[1].close()
             plan = FramePlan(
-                self.gpu, self._stream, self._frame_type, key, self._scratch(size), self._launches
+                *(self.gpu, self._stream, self._frame_type, *key),
+                self._scratch(size),
+                self._launches,
             )
             try:
                 plan.beside += self._beside(plan)

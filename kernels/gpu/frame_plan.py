@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Float32, UInt8
-from .arrays import allocate
+from .arrays import DeviceArray, allocate
 from .protocol import Gpu
 
 _P = ctypes.c_void_p
@@ -18,7 +19,14 @@ _P = ctypes.c_void_p
 class PictureStructure(ctypes.Structure):
     """``PlainPicture``."""
 
-    _fields_ = (("background", _P), ("image", _P), ("head", _P), ("counts", _P))
+    _fields_ = tuple(
+        (name, _P) for name in ("background", "image", "head", "counts", "behind", "planes")
+    )
+
+
+IMAGE, PLANES, HEAD = "image", "planes", "head"
+"""What a frame gives: the picture in bytes; the same before it becomes bytes, a plane a colour, for
+networks; the head's own colour and opacity."""
 
 
 class Closable(Protocol):
@@ -27,15 +35,41 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
+class BoundPlanes(Closable, Protocol):
+    """A network tied to a picture's planes."""
+
+    def run(self, stream: int) -> None:
+        """Enqueue it, and its outputs' way to the host."""
+
+    def made(self) -> Float32:
+        """(3, side, side) that it gave, once the stream has come so far."""
+
+
+class PlanesNetwork(Protocol):
+    """A network that a picture goes through where it lies in the GPU's memory."""
+
+    def bind(self, planes: DeviceArray) -> BoundPlanes:
+        """Tie it to (3, size, size) float32.
+
+        Raises:
+            Failure: it does not take pictures of this size.
+        """
+
+
 class FramePlan:
     """Memory of one size of picture, and its launches, recorded once where that is possible.
 
     Args:
-        key: size, whether there is an image, whether the head is kept.
+        size: side of the picture, pixels.
+        outputs: `HEAD`, and one of `IMAGE` and `PLANES`; or one of them.
         scratch: bytes of memory that only the kernels use, zeros at first.
         launches: enqueues the kernels.
 
     Attributes:
+        image: (size, size, 3) uint8, or None.
+        planes: (3, size, size) float32 in [0, 1], or None.
+        under: the background, like either of them; None without.
+        head: (size, size, 4) float32, or None.
         recordable: whether the launches may be recorded.
         beside: what else lives as long as it does.
     """
@@ -45,12 +79,12 @@ class FramePlan:
         gpu: Gpu,
         stream: int,
         frame: np.dtype[Any],
-        key: tuple[int, bool, bool],
+        size: int,
+        outputs: frozenset[str],
         scratch: int,
         launches: Any,
     ) -> None:
-        self.size, with_image, with_head = key
-        size = self.size
+        self.size = size
         self._gpu, self._launches, self._graph = gpu, launches, 0
         self._staged = np.zeros((), frame)
         self.frame = allocate(gpu, (frame.itemsize,), np.uint8, stream)
@@ -59,27 +93,40 @@ class FramePlan:
         self.scratch = allocate(gpu, (scratch,), np.uint8, stream) if scratch else None
         if self.scratch is not None:
             gpu.fill(self.scratch.address, 0, scratch, stream)
-        self.image = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
-        self.background = allocate(gpu, (size, size, 3), np.uint8, stream) if with_image else None
-        self.head = allocate(gpu, (size, size, 4), np.float32, stream) if with_head else None
+        kinds: dict[str, tuple[tuple[int, ...], Any]] = {
+            IMAGE: ((size, size, 3), np.uint8),
+            PLANES: ((3, size, size), np.float32),
+            HEAD: ((size, size, 4), np.float32),
+        }
+        made = {name: allocate(gpu, *kinds[name], stream) for name in sorted(outputs)}
+        self.image, self.planes, self.head = map(made.get, (IMAGE, PLANES, HEAD))
+        self.under = next(
+            (allocate(gpu, *kinds[name], stream) for name in (IMAGE, PLANES) if name in outputs),
+            None,
+        )
+        at = {name: array.address for name, array in made.items()}
+        under = self.under.address if self.under else None
         self.structure = PictureStructure(
-            *(a.address if a else None for a in (self.background, self.image, self.head)),
-            self.counts.address,
+            **at,
+            background=under if IMAGE in outputs else None,
+            behind=under if PLANES in outputs else None,
+            counts=self.counts.address,
         )
         self.recordable, self.beside = True, list[Closable]()
-        self._shown: UInt8 | None = None
+        self._after: BoundPlanes | None = None
+        self._shown: UInt8 | Float32 | None = None
         self._last = stream
         self._done, self._uploaded = gpu.create_event(), gpu.create_event()
         gpu.record(self._uploaded, stream)
 
-    def prepare(self, stream: int, background: UInt8 | None) -> None:
+    def prepare(self, stream: int, background: UInt8 | Float32 | None) -> None:
         """Wait for what was enqueued for it elsewhere; bring a background that is not there yet."""
         if stream != self._last:
             self._gpu.wait(stream, self._done)
             self._last = stream
-        if self.background is not None and background is not None and self._differs(background):
+        if self.under is not None and background is not None and self._differs(background):
             self._shown = background.copy()
-            self.background.upload(self._shown, stream)
+            self.under.upload(self._shown, stream)
 
     def upload(self, frame: NDArray[Any], stream: int) -> None:
         """Enqueue the copy of the frame's inputs."""
@@ -107,6 +154,26 @@ class FramePlan:
         else:
             self._launches(self, stream)
         gpu.record(self._done, stream)
+
+    def follow(self, network: PlanesNetwork | None, stream: int) -> Callable[[], Float32]:
+        """Enqueue what happens to the planes: a network, or their way to the host.
+
+        Args:
+            network: the same one always, once there is one.
+
+        Returns:
+            what gives the planes that come of it, once the stream has come so far.
+        """
+        assert self.planes is not None
+        if network is not None:
+            if self._after is None:
+                self._after = network.bind(self.planes)
+                self.beside.append(self._after)
+            self._after.run(stream)
+            return self._after.made
+        array = np.empty(self.planes.shape, np.float32)
+        self._gpu.download(array, self.planes.address, stream)
+        return lambda: array
 
     def fetch(self, stream: int) -> tuple[UInt8 | None, Float32 | None, NDArray[np.uint64]]:
         """Image, head and counts on the host, once the stream has come so far."""
@@ -137,11 +204,12 @@ class FramePlan:
             self.counts,
             self.scratch,
             self.image,
-            self.background,
+            self.planes,
+            self.under,
             self.head,
         ):
             if array is not None:
                 array.close()
 
-    def _differs(self, background: UInt8) -> bool:
+    def _differs(self, background: UInt8 | Float32) -> bool:
         return self._shown is None or not np.array_equal(self._shown, background)

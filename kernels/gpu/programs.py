@@ -20,7 +20,7 @@ from . import nvrtc
 from .cubin_cache import CubinCache
 from .sources import Unit
 
-ABI = 4
+ABI = 5
 """Raised when the arguments of a kernel change, or what they mean."""
 
 

@@ -12,16 +12,16 @@ import ctypes
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 from numpy.typing import NDArray
+
+from ...contract.closing import Closeable
 
 Argument: TypeAlias = "ctypes._SimpleCData[Any] | ctypes.Structure"
 """A kernel's argument as C sees it: ``c_void_p(address)``, ``c_int32(3)``, or a structure."""
 
 Triple: TypeAlias = tuple[int, int, int]
-G = TypeVar("G", bound="Gpu")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class GpuFacts:
     shared_memory: int
 
 
-class Gpu(Protocol):
+class Gpu(Closeable, Protocol):
     """A GPU that has been opened. Threads may share it. Closing it twice is fine.
 
     Every method raises `Failure` with the driver's own words where a call fails, and `Unavailable`
@@ -147,12 +147,3 @@ class Gpu(Protocol):
 
     def close(self) -> None:
         """Let go of the context, as does the object's end; what was allocated is freed before."""
-
-    def __enter__(self: G) -> G: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...

@@ -64,7 +64,7 @@ class ChunkLaunches:
         self._memory, self._chunk = layout.memory(self._at), chunk
         self._rays = _I32(chunk.rays)
         self._frame, self._picture = _P(plan.frame.address), plan.structure
-        self._with_image = plan.image is not None
+        self._whole = plan.under is not None
 
     def paint(self) -> None:
         """Enqueue everything from the rays' start to their pixels."""
@@ -83,7 +83,7 @@ class ChunkLaunches:
             self._items("look_at_rays", rays, self._of.model, frame, memory)
             self._network("colour")
         self._items("put_heads", rays, self._of.model, frame, memory, self._picture, self._chunk)
-        if torso is not None and self._with_image:
+        if torso is not None and self._whole:
             self._scan(_CHOSEN)
             self._choose(memory.chosen)
             self._items("place_torso", rays, self._of.model, frame, memory, self._chunk)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...contract.closing import Closeable
 from ...contract.errors import Failure
 from ...contract.tensors import TensorSpec
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-R = TypeVar("R", bound="Runner")
-B = TypeVar("B", bound="Bound")
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ Buffer = Array | DeviceBuffer
 """Where a bound network reads or writes: a C-contiguous array, or memory of the GPU."""
 
 
-class Bound(Protocol):
+class Bound(Closeable, Protocol):
     """A network tied to shapes and buffers. One run at a time.
 
     Attributes:
@@ -54,19 +52,9 @@ class Bound(Protocol):
 
     def close(self) -> None:
         """Free what it holds; twice is fine. The caller's buffers are the caller's."""
-        ...
-
-    def __enter__(self: B) -> B: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
-class Runner(Protocol):
+class Runner(Closeable, Protocol):
     """One network, ready to run. Runs of one runner may overlap in several threads.
 
     Attributes:
@@ -92,19 +80,6 @@ class Runner(Protocol):
             Failure: the network could not be run on these inputs.
         """
         ...
-
-    def close(self) -> None:
-        """Free what it holds; twice is fine."""
-        ...
-
-    def __enter__(self: R) -> R: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 class BindingRunner(Runner, Protocol):

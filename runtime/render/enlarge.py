@@ -33,9 +33,14 @@ def enlarge(network: Runner, picture: Float32) -> Float32:
     """
     side = round(len(picture) ** 0.5)
     planes = np.ascontiguousarray(picture.reshape(side, side, 3).transpose(2, 0, 1))[None]
-    large = network.run({"picture": planes})["enlarged"][0].transpose(1, 2, 0)
-    assert large.shape == (ENLARGEMENT * side, ENLARGEMENT * side, 3)
-    made: Float32 = large.reshape(-1, 3)
+    large = network.run({"picture": planes})["enlarged"][0]
+    assert large.shape == (3, ENLARGEMENT * side, ENLARGEMENT * side)
+    return rows_of_planes(large)
+
+
+def rows_of_planes(planes: Float32) -> Float32:
+    """(3, S, S) → (S², 3)."""
+    made: Float32 = planes.transpose(1, 2, 0).reshape(-1, 3)
     return made
 
 

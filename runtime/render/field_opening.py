@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from ...contract.errors import EmoGeneError, Unavailable
+from ...contract.stages import SUPER_RESOLUTION
 from ...kernels.fused import FusedField
 from ...kernels.gpu.device_field import DeviceField
 from ...kernels.gpu.kinds import KINDS
@@ -19,6 +20,7 @@ from .choice import AUTO, FUSED, GPU, GPU_KINDS, RendererChoice, choose_renderer
 from .fused import FrameField
 from .gpu import open_field
 from .gpu_engines import engine_networks
+from .gpu_enlarged import planes_network
 from .gpu_path import NO_GPU, GpuPath, find_gpu_path
 
 
@@ -55,6 +57,8 @@ def prepare_field(
                     found=field.lost,
                     remedy=f"leave out --strict to render with {field.name}",
                 )
+            if manifest.super_resolution and not chosen.beside:
+                field.field.after = planes_network(loaded.runners[SUPER_RESOLUTION])
             return replace(chosen, fallback=field.lost), field
         except EmoGeneError as error:
             if asked != AUTO:

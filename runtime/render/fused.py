@@ -94,15 +94,7 @@ class FusedRenderer:
         return Picture(made.image, made.samples / max(1, made.rays))
 
     def _inputs(self, condition: Condition, pose: Float32) -> FrameInputs:
-        torso = {
-            "pose": pose.reshape(1, 12),
-            "landmarks": np.ascontiguousarray(condition.torso),
-        }
-        biases = {
-            **self._condition.run(condition.stage_inputs),
-            **self._torso_condition.run(torso),
-        }
-        return _frame(condition, pose, self.camera, biases)
+        return whole_frame(condition, pose, self.camera, self._condition, self._torso_condition)
 
 
 class FusedHead:
@@ -138,6 +130,19 @@ class FusedHead:
         flat = made.head.reshape(-1, 4)
         colour, opacity = np.ascontiguousarray(flat[:, :3]), np.ascontiguousarray(flat[:, 3])
         return HeadImage(colour, opacity, made.samples, made.rays)
+
+
+def whole_frame(
+    condition: Condition, pose: Float32, camera: Intrinsics, of_head: Runner, of_torso: Runner
+) -> FrameInputs:
+    """What kernels need for head and torso.
+
+    Args:
+        of_head, of_torso: the networks that give their biases; see `FusedRenderer`.
+    """
+    torso = {"pose": pose.reshape(1, 12), "landmarks": np.ascontiguousarray(condition.torso)}
+    biases = {**of_head.run(condition.stage_inputs), **of_torso.run(torso)}
+    return _frame(condition, pose, camera, biases)
 
 
 def _frame(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ...contract.data import Condition, Float32
@@ -21,6 +22,7 @@ from ...kernels.gpu.opening import open_gpu
 from ...kernels.gpu.programs import Shipped
 from ...kernels.gpu.protocol import Gpu
 from ...kernels.threads import ThreadPool
+from .enlarge import as_bytes, rows_of_planes
 from .fused import FusedRenderer
 from .trial import Trial, make_trial
 
@@ -120,7 +122,7 @@ def open_field(
         for last, (kind, make) in enumerate(kinds.items(), start=1):
             try:
                 field = make(gpu, manifest.field, weights, torso, shipped=shipped)
-                _try(field, trial)
+                _try(field, trial, before_bytes=manifest.super_resolution)
                 return GpuField(gpu, field, "; ".join(lost))
             except EmoGeneError as error:
                 if last == len(kinds):
@@ -132,10 +134,19 @@ def open_field(
         raise
 
 
-def _try(field: DeviceField, trial: Trial) -> None:
-    """Close and refuse (`Failure`) fields whose picture differs from the right one."""
+def _try(field: DeviceField, trial: Trial, *, before_bytes: bool) -> None:
+    """Close and refuse (`Failure`) fields whose picture differs from the right one.
+
+    Args:
+        before_bytes: the picture is needed before it becomes bytes.
+    """
     try:
-        found = field.render(trial.inputs, trial.behind).image
+        if not before_bytes:
+            found = field.render(trial.inputs, trial.behind).image
+        else:
+            under = trial.behind.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+            made = field.render_planes(trial.inputs, np.ascontiguousarray(under))
+            found = as_bytes(rows_of_planes(made.planes), cut_off=False)
         assert found is not None
         error = psnr(found, trial.picture)
         if not error >= LEAST_PSNR:

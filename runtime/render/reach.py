@@ -27,8 +27,6 @@ HEAD_STAGES = frozenset({stages.AMBIENT, stages.DENSITY, stages.COLOUR})
 FIELD_STAGES = HEAD_STAGES | {stages.TORSO_HEAD, stages.TORSO_DEFORM, stages.TORSO_COLOUR}
 """Those of head and torso."""
 
-ENLARGED = "pictures are enlarged by a network"
-
 
 @dataclass(frozen=True)
 class Reach:
@@ -37,10 +35,12 @@ class Reach:
     Attributes:
         obstacle: why not even the head; empty if they do.
         beside: why the head alone, and networks the rest; empty if they paint the whole picture.
+        enlarged: a network makes larger what they painted.
     """
 
     obstacle: str = ""
     beside: str = ""
+    enlarged: bool = False
 
     @property
     def stages(self) -> frozenset[str]:
@@ -54,7 +54,7 @@ class Reach:
             return f"nothing: {self.obstacle}"
         if self.beside:
             return f"the head, networks the rest: {self.beside}"
-        return "head, torso and background"
+        return "head, torso and background" + (", which a network enlarges" * self.enlarged)
 
 
 def shapes_of(weights: Mapping[str, NDArray[Any]]) -> Shapes:
@@ -72,7 +72,10 @@ def fused_reach(manifest: Manifest, tensors: Shapes) -> Reach:
     field, torso = manifest.field, manifest.torso
     if obstacle := _first(fused.unsupported(field), _lacking(field, None, tensors)):
         return Reach(obstacle)
-    return Reach("", _beside(manifest, fused.unsupported(field, torso), tensors))
+    if manifest.super_resolution:
+        return Reach("", "pictures are enlarged by a network")
+    missing = _lacking(field, torso, tensors)
+    return Reach("", _first(fused.unsupported(field, torso), missing))
 
 
 def gpu_reach(manifest: Manifest, tensors: Shapes) -> Reach:
@@ -80,13 +83,9 @@ def gpu_reach(manifest: Manifest, tensors: Shapes) -> Reach:
     field, torso = manifest.field, manifest.torso
     if obstacle := _first(specification.unsupported(field), _lacking(field, None, tensors)):
         return Reach(obstacle)
-    return Reach("", _beside(manifest, specification.unsupported(field, torso), tensors))
-
-
-def _beside(manifest: Manifest, problems: list[str], tensors: Shapes) -> str:
-    if manifest.super_resolution:
-        return ENLARGED
-    return _first(problems, _lacking(manifest.field, manifest.torso, tensors))
+    missing = _lacking(field, torso, tensors)
+    beside = _first(specification.unsupported(field, torso), missing)
+    return Reach("", beside, manifest.super_resolution)
 
 
 def _lacking(field: FieldSpec, torso: TorsoSpec | None, tensors: Shapes) -> list[str]:

@@ -137,9 +137,14 @@ def test_a_dry_run(
     assert "| operations ms | reached | bytes ms | reached |" in out
     assert "skipped: compute-sanitizer memcheck: it is not installed" in out
     assert "| realtime | 12² | plain |" in out
-    page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
-    head, rest = page.split(report.BEGIN)
-    assert report.block(result).startswith(report.BEGIN) and head and rest
+    page = folder / "page.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    (folder / "result.json").write_text(json.dumps(result))
+    monkeypatch.setattr(sys, "argv", ["report", str(folder / "result.json"), str(page)])
+    report.main()
+    text = page.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}\n") and "old" not in text
+    assert "| realtime | 12² | plain |" in text and text.endswith(f"{report.END}\nafter\n")
 
 
 @needs_nvrtc

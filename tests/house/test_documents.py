@@ -11,7 +11,9 @@ from itertools import takewhile
 from pathlib import Path
 
 import pytest
+import typer
 
+from emogene.runtime import commands as runtime_commands
 from tests.exporters.authors.checkpoints import write_folders
 from tests.speech import spoken
 
@@ -135,9 +137,27 @@ def test_program(document: str, text: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_links_lead_somewhere(document: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
-    missing = [t for t in targets if not (document.parent / t).exists()]
+    targets = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", document.read_text())
+    missing = []
+    for path, heading in targets:
+        target = document.parent / path if path else document
+        if not target.exists() or (heading and heading not in headings(target)):
+            missing.append(f"{path}#{heading}")
     assert not missing, missing
+
+
+def headings(document: Path) -> set[str]:
+    """A document's headings as links name them."""
+    titles = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_option_of_emogene_run_is_told_of() -> None:
+    command = typer.main.get_command(runtime_commands.app)
+    told = "".join((ROOT / "docs" / name).read_text() for name in ("running.md", "live.md"))
+    names = [parameter.opts for parameter in command.params if parameter.name != "version"]
+    untold = [opts for opts in names if not any(f"`{name}" in told for name in opts)]
+    assert not [opts for opts in untold if opts[0].startswith("-")], untold
 
 
 @pytest.mark.parametrize("program", MINUTES)

@@ -147,17 +147,15 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
     gpu = GpuPath(True, "a GPU", wanted=True)
     assert choose(gpu=gpu) == ("gpu", "a GPU")
     assert choose(manifest=entered, gpu=gpu)[0] == "gpu"
-    # A GPU goes by what its own kernels paint: all of a published torso, the head of a picture
-    # that a network enlarges.
+    # A GPU goes by what its own kernels paint: published torsos too, and what networks enlarge.
     for asked in ("auto", "gpu"):
         chosen = choose_renderer(asked, published, weights, on_cpu=True, gpu=gpu)
         assert (chosen.used, chosen.beside, chosen.fallback) == ("gpu", "", "")
         assert chosen.torso_of(published) == chest
         chosen = choose_renderer(asked, larger, weights, on_cpu=True, gpu=gpu)
-        assert (chosen.used, chosen.beside, chosen.fallback) == ("gpu", beside, "")
-        assert chosen.torso_of(larger) is None
-    # Its torso may then run in any precision, too.
-    assert choose(manifest=larger, recast={"torso_colour"}, gpu=gpu)[0] == "gpu"
+        assert (chosen.used, chosen.beside, chosen.fallback) == ("gpu", "", "")
+        assert chosen.torso_of(larger) == larger.torso
+    assert choose(manifest=larger, recast={"super_resolution"}, gpu=gpu)[0] == "gpu"
     assert choose(manifest=published, recast={"torso_colour"}, gpu=gpu)[0] == "fused"
     deform = dataclasses.replace(chest.deform, inputs=chest.deform.inputs + 16)
     colour = dataclasses.replace(chest.colour, inputs=chest.colour.inputs - 4 + 16)

@@ -121,11 +121,11 @@ def test_agrees_with_praat(voice):
     ours = pitch(np.concatenate([np.zeros(320 + 160 - first, np.float32), samples]))[1:]
     theirs = praat.selected_array["frequency"].astype(np.float32)
     ours = ours[: len(theirs)]
-    assert ((ours > 0) == (theirs > 0)).mean() >= 0.97
+    # The silence we put around a sound may decide a window at its ends otherwise.
+    assert ((ours > 0) == (theirs > 0)).mean() >= 0.99
     both = (ours > 0) & (theirs > 0)
     assert both.sum() > 50
-    apart = np.abs(coarse_bins(ours) - coarse_bins(theirs))[both]
-    assert (apart <= 1).mean() >= 0.97 and apart.max() <= 5
+    np.testing.assert_array_equal(coarse_bins(ours)[both], coarse_bins(theirs)[both])
 
 
 def test_pyin_hears_the_same_pitch_where_we_hear_one():

@@ -21,7 +21,6 @@ from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.kinds import KINDS
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.runtime.render import gpu
-from emogene.runtime.render.reach import ENLARGED
 from emogene.runtime.render.renderer import LayeredRenderer
 from tests.kernels.gpu.host_kernels import HASTY, kernels_of_kind
 from tests.oracle.frame import Shown, picture
@@ -142,7 +141,7 @@ def test_a_gpu_paints_what_the_networks_paint(
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """On the model of a GPU, by itself: the whole picture, or the head of one that is enlarged."""
+    """On the model of a GPU, by itself: the whole picture, which a network may enlarge."""
     condition, pose, shown = conditions(variant)
     published = (picture(shown) * 255 + 0.5).astype(np.uint8)
     with emogene.open(variant.engines, threads=1, renderer="wavefront") as avatar:
@@ -151,18 +150,15 @@ def test_a_gpu_paints_what_the_networks_paint(
     machine.install(monkeypatch, tmp_path)
     monkeypatch.setattr(nvrtc, "STANDARD_OPTIONS", HASTY)
     manifest = read_manifest(variant.engines)
-    enlarged = manifest.super_resolution
-    fields = manifest.field, None if enlarged else manifest.torso
     folder = tmp_path_factory.getbasetemp() / "kernels-of-variants"
     # Every kind of kernels where they paint a published torso, which is what differs here.
-    coded = manifest.torso.head_code and not enlarged
+    coded = manifest.torso.head_code and not manifest.super_resolution
     for kind in ("plain", "wavefront", "fused") if coded else ("plain",):
         monkeypatch.setattr(gpu, "KINDS", {kind: KINDS[kind]})
-        machine.kernels.update(kernels_of_kind(kind, *fields, folder))
+        machine.kernels.update(kernels_of_kind(kind, manifest.field, manifest.torso, folder))
         with emogene.open(variant.engines, threads=1, strict=True) as avatar:
             choice = avatar.renderer_choice
-            assert (choice.used, choice.fallback) == ("gpu", "")
-            assert choice.beside == (ENLARGED if enlarged else "")
+            assert (choice.used, choice.beside, choice.fallback) == ("gpu", "", "")
             renderer = avatar.renderer(quality="exact")
             assert f"gpu ({kind}, sm_86)" in renderer.name
             found = renderer.render(condition, pose).image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,8 @@ from ...runtime.fake_cuda import Machine
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
-    made = Machine()
-    made.install(monkeypatch, tmp_path)
-    return made
-
-
-@pytest.fixture
-def gpu(machine: Machine) -> Any:
+def gpu(machine: Machine) -> Iterator[Gpu]:
+    """Not the usual one: what these tests leave is freed when it is forgotten."""
     with open_gpu() as opened:
         yield opened
 

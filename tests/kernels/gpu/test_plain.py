@@ -15,12 +15,12 @@ from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.opening import open_gpu
 from emogene.kernels.gpu.plain import PlainField, plain_program
+from emogene.kernels.gpu.protocol import Gpu
 from emogene.kernels.reference.fused import FusedField as ReferenceField
 
 from ...runtime.fake_cuda import Machine
 from .. import fused_scenes
 from ..fused_scenes import Scene
-from . import fake_pycuda
 from .host_kernels import host_kernels
 
 pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
@@ -31,18 +31,10 @@ KINDS = tuple(fused_scenes.fields())
 Opened = Callable[[Scene], PlainField]
 
 
-@pytest.fixture(params=["cuda-python"])
-def opened(
-    compiled: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-) -> Iterator[Opened]:
-    """Opens a scene on the model; everything must have been given back at the end."""
-    machine = Machine()
-    machine.install(monkeypatch, tmp_path)
-    fake_pycuda.install(monkeypatch)
-    gpu, made = open_gpu(request.param), list[PlainField]()
+@pytest.fixture
+def opened(compiled: Path, machine: Machine, gpu: Gpu) -> Iterator[Opened]:
+    """Opens a scene on the model."""
+    made: list[PlainField] = []
 
     def open_scene(scene: Scene) -> PlainField:
         unit = plain_program(scene.field, scene.torso).unit
@@ -55,8 +47,6 @@ def opened(
     for field in made:
         field.close()
         field.close()
-    gpu.close()
-    assert not machine.allocations and not machine.graphs and not machine.streams
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1e-2])
@@ -173,7 +163,7 @@ def test_memory_of_a_few_sizes_is_kept(opened: Opened) -> None:
     assert len(field._pictures) == 4
 
 
-@pytest.mark.parametrize("opened", ["pycuda"], indirect=True)
+@pytest.mark.parametrize("gpu", ["pycuda"], indirect=True)
 def test_by_pycuda_without_graphs(opened: Opened) -> None:
     scene = fused_scenes.scene("realtime")
     field = opened(scene)

@@ -24,7 +24,7 @@ from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.frame_inputs import frame_type
 from emogene.kernels.gpu.fused import FLOAT16, FLOAT32, TensorField, fused_program
-from emogene.kernels.gpu.opening import open_gpu
+from emogene.kernels.gpu.protocol import Gpu
 from emogene.kernels.gpu.specification import layout
 from emogene.kernels.reference.fused import FusedField as ReferenceField
 from emogene.reference.authors import authors_head
@@ -47,19 +47,9 @@ Opened = Callable[..., TensorField]
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
-    made = Machine()
-    made.install(monkeypatch, tmp_path)
-    return made
-
-
-@pytest.fixture
-def opened(compiled: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
-    """Opens a scene on the model; everything must have been given back at the end."""
-    # Of the cubin only names and parameters are read; test_pinned.py looks at its code.
-    hasty = (*nvrtc.STANDARD_OPTIONS, "--Ofast-compile=max")
-    monkeypatch.setattr(nvrtc, "STANDARD_OPTIONS", hasty)
-    gpu, made = open_gpu("cuda-python"), list[TensorField]()
+def opened(compiled: Path, machine: Machine, gpu: Gpu, hastily: None) -> Iterator[Opened]:
+    """Opens a scene on the model. test_pinned.py looks at the code of the cubin."""
+    made: list[TensorField] = []
 
     def open_scene(scene: Scene, blocks: int | None = None, tables: str = FLOAT16) -> TensorField:
         machine.kernels.update(modelled(compiled, scene, tables))
@@ -71,8 +61,6 @@ def opened(compiled: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch) ->
     for field in made:
         field.close()
         field.close()
-    gpu.close()
-    assert not machine.allocations and not machine.graphs and not machine.streams
 
 
 def modelled(folder: Path, scene: Scene, tables: str = FLOAT16) -> Mapping[str, Kernel]:

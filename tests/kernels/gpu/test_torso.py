@@ -4,7 +4,6 @@ reference, and that reference against PyTorch."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.device_field import DeviceField
 from emogene.kernels.gpu.fused import TensorField
-from emogene.kernels.gpu.opening import open_gpu
 from emogene.kernels.gpu.plain import PlainField
 from emogene.kernels.gpu.protocol import Gpu
 from emogene.kernels.gpu.wavefront import WavefrontField
@@ -29,9 +27,12 @@ from emogene.reference.torso_field import TorsoField, TorsoFieldConfig, pixel_po
 from ...runtime.fake_cuda import Machine
 from .. import fused_scenes
 from ..fused_scenes import PUBLISHED_TORSOS, Scene
-from .host_kernels import HASTY, kernels_of_kind
+from .host_kernels import kernels_of_kind
 
-pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed")
+pytestmark = [
+    pytest.mark.skipif(bool(nvrtc.missing()), reason="NVRTC is not installed"),
+    pytest.mark.usefixtures("hastily"),
+]
 
 SIZE = 40
 CAMERA = dataclasses.replace(fused_scenes.CAMERA, size=SIZE, focal=96.0, cx=19.5, cy=20.5)
@@ -42,23 +43,6 @@ TORSOS = {
 }
 KINDS = {"plain": (PlainField, 60), "wavefront": (WavefrontField, 60), "fused": (TensorField, 55)}
 """Kernels, and the dB that their pictures must reach; `TensorField` computes in halves."""
-
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
-    made = Machine()
-    made.install(monkeypatch, tmp_path)
-    monkeypatch.setattr(nvrtc, "STANDARD_OPTIONS", HASTY)
-    return made
-
-
-@pytest.fixture
-def gpu(machine: Machine) -> Iterator[Gpu]:
-    """The model; everything must have been given back at the end."""
-    gpu = open_gpu("cuda-python")
-    yield gpu
-    gpu.close()
-    assert not machine.allocations and not machine.graphs and not machine.streams
 
 
 def opened(gpu: Gpu, machine: Machine, folder: Path, kind: str, scene: Scene) -> DeviceField:
@@ -94,6 +78,28 @@ def test_pictures_equal_the_reference(
     differs = (alone.image != wanted.image).any(axis=2)
     opacity = wanted.head[..., 3]
     assert (differs & (opacity == 0)).sum() > 100 and (differs & (opacity > 0.1)).sum() > 20
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_before_it_becomes_bytes(
+    gpu: Gpu, machine: Machine, compiled: Path, kind: str
+) -> None:
+    scene = translucent("head-aware")
+    behind = scene.background.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    behind = np.ascontiguousarray(behind)
+    field = opened(gpu, machine, compiled, kind, scene)
+    try:
+        wanted = field.render(scene.inputs, scene.background)
+        made = [field.render_planes(scene.inputs, under) for under in (behind, 1 - behind, behind)]
+    finally:
+        field.close()
+    found, other, again = (image.planes for image in made)
+    assert found.dtype == np.float32 and found.min() >= 0 and found.max() <= 1
+    # Bytes are these numbers, rounded.
+    rounded = (found.transpose(1, 2, 0) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    assert wanted.image is not None and np.array_equal(rounded, wanted.image)
+    assert (made[0].samples, made[0].rays) == (wanted.samples, wanted.rays)
+    assert np.array_equal(again, found) and np.abs(other - found).max() > 0.5
 
 
 @pytest.mark.parametrize("name", TORSOS)

@@ -15,8 +15,8 @@ from emogene.kernels.gpu import nvrtc, wavefront_launches
 from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.device_field import DeviceField
 from emogene.kernels.gpu.field_memory import stored_in_halves
-from emogene.kernels.gpu.opening import open_gpu
 from emogene.kernels.gpu.plain import PlainField, plain_program
+from emogene.kernels.gpu.protocol import Gpu
 from emogene.kernels.gpu.wavefront import WavefrontField
 from emogene.kernels.reference.fused import FusedField as ReferenceField
 
@@ -33,16 +33,9 @@ Opened = Callable[..., DeviceField]
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
-    made = Machine()
-    made.install(monkeypatch, tmp_path)
-    return made
-
-
-@pytest.fixture
-def opened(compiled: Path, machine: Machine) -> Iterator[Opened]:
-    """Opens a scene on the model; everything must have been given back at the end."""
-    gpu, made = open_gpu("cuda-python"), list[DeviceField]()
+def opened(compiled: Path, machine: Machine, gpu: Gpu) -> Iterator[Opened]:
+    """Opens a scene on the model."""
+    made: list[DeviceField] = []
 
     def open_scene(
         scene: Scene, kind: type[DeviceField] = WavefrontField, **options: Any
@@ -62,8 +55,6 @@ def opened(compiled: Path, machine: Machine) -> Iterator[Opened]:
     for field in made:
         field.close()
         field.close()
-    gpu.close()
-    assert not machine.allocations and not machine.graphs and not machine.streams
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1e-2])

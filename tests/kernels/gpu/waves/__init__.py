@@ -1,0 +1,1 @@
+"""Every kernel of a frame in rounds against the NumPy reference, its memory poisoned before."""
