@@ -22,6 +22,12 @@ Threads = Annotated[int, typer.Option(help="Processor threads; 0 takes all.")]
 Output = Annotated[OptionalPath, typer.Option("-o", "--output", help="Write the JSON here.")]
 
 
+ResultFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="A benchmark's JSON.", metavar="RESULT")
+]
+Picture = Annotated[Path, typer.Argument(dir_okay=False, help="PNG to write.", metavar="PICTURE")]
+
+
 def new_app() -> typer.Typer:
     """An app for one command, run with `emogene.runtime.command_line.run`."""
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False)

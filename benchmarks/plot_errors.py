@@ -6,23 +6,33 @@ A dot a stage and precision, on a logarithmic axis, with the tolerances as lines
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Annotated
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import typer
 
 from emogene.contract.engine_directory import read_manifest
 from emogene.contract.stages import STAGE_ORDER
+from emogene.runtime.command_line import run
+
+from .command import Picture, new_app
+
+app = new_app()
 
 COLOURS = {"fp32": "#2a6f97", "fp16": "#e07a1f", "bf16": "#7b5ea7", "int8": "#b23a48"}
 
 
-def plot(directory: Path, output: Path) -> None:
+@app.command()
+def plot_errors(
+    engine_dir: Annotated[Path, typer.Argument(help="Engine directory.", metavar="ENGINE_DIR")],
+    picture: Picture,
+) -> None:
     """Draw the errors that the directory's manifest records."""
-    manifest = read_manifest(directory)
+    manifest = read_manifest(engine_dir)
     names = [name for name in STAGE_ORDER if name in manifest.stages]
     figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
     recorded = [(name, s.precision, s.error) for name, s in manifest.stages.items()]
@@ -45,8 +55,8 @@ def plot(directory: Path, output: Path) -> None:
     axes.set_xlabel("relative L2 against PyTorch, worst of three lengths")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=len(COLOURS), fontsize=9, frameon=False)
-    figure.savefig(output, dpi=110)
+    figure.savefig(picture, dpi=110)
 
 
 if __name__ == "__main__":
-    plot(Path(sys.argv[1]), Path(sys.argv[2]))
+    run(app)

@@ -8,7 +8,6 @@ nothing else for the seven seconds.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from emogene.runtime.avatar import available_threads
+from emogene.runtime.command_line import run
 
+from .command import Picture, new_app
 from .live.story import EMOTION, Story, chosen, tell
+
+app = new_app()
 
 SIZE = 192
 COLUMNS = 8
@@ -77,12 +80,11 @@ def _mark(axes: Any, story: Story, frames: list[int]) -> None:
     axes.set_ylim(bottom=0)
 
 
-def main() -> None:
-    """Tell the story and draw it."""
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: python -m benchmarks.plot_live PICTURE")
-    draw(tell(SIZE, available_threads()), Path(sys.argv[1]))
+@app.command()
+def plot_live(picture: Picture) -> None:
+    """Run a session on a clock and draw it."""
+    draw(tell(SIZE, available_threads()), picture)
 
 
 if __name__ == "__main__":
-    main()
+    run(app)

@@ -11,13 +11,20 @@ is copied by hand.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from emogene.runtime.command_line import run
+
+from .command import ResultFile, new_app
 from .live.tables import live_tables
+from .page import fill
 from .shown import Row, Shown
+
+app = new_app()
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -34,29 +41,16 @@ def tables(result: Result) -> list[Shown]:
     return [*made, *_memory(result)]
 
 
-def block(result: Result) -> str:
-    """The marked block of a document."""
+def told(result: Result) -> str:
+    """Where it was measured, and its tables."""
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    told = (
+    where = (
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; Python "
         f"{machine['python']}, {versions}; commit {machine['commit']}; load before "
         f"{machine['load_before']}. Avatar `{result['avatar']}`."
     )
-    return "\n\n".join([BEGIN, told, *(table.markdown() for table in tables(result)), END])
-
-
-def rewrite(page: Path, result: Result) -> None:
-    """Put the result between the page's marks.
-
-    Raises:
-        ValueError: the page has no such marks.
-    """
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{page}: expected {BEGIN} and {END}, one after the other")
-    page.write_text(before + block(result) + after)
+    return "\n\n".join([where, *(table.markdown() for table in tables(result))])
 
 
 def share(row: Mapping[str, Any]) -> float | None:
@@ -228,19 +222,19 @@ def _memory(result: Result) -> Iterator[Shown]:
     if not result["memory"]:
         return
     rows = []
-    for run in result["memory"]:
-        marks = [m for m in (1, 5, 10) if m <= run["minutes"]]
-        place = [round(m / run["minutes"] * (len(run["resident"]) - 1)) for m in marks]
+    for one in result["memory"]:
+        marks = [m for m in (1, 5, 10) if m <= one["minutes"]]
+        place = [round(m / one["minutes"] * (len(one["resident"]) - 1)) for m in marks]
         told = ", ".join(
-            f"{run['resident'][p]:.0f} after {m}" for p, m in zip(place, marks, strict=True)
+            f"{one['resident'][p]:.0f} after {m}" for p, m in zip(place, marks, strict=True)
         )
-        speed = run["minutes"] * 60 * 25 / run["seconds"]
+        speed = one["minutes"] * 60 * 25 / one["seconds"]
         rows.append(
             (
-                f"{run['size']}²",
-                f"{run['minutes']:g}",
+                f"{one['size']}²",
+                f"{one['minutes']:g}",
                 told,
-                f"{run['peak']:.0f}",
+                f"{one['peak']:.0f}",
                 f"{speed:.1f}",
             )
         )
@@ -256,16 +250,22 @@ def _number(value: float | None, how: str) -> str:
     return "" if value is None else format(value, how)
 
 
-def main(source: Path, output: Path) -> None:
-    """Rewrite the page's block, or draw the picture."""
-    result = json.loads(source.read_text())
+@app.command()
+def report(
+    result_file: ResultFile,
+    output: Annotated[
+        Path, typer.Argument(help="Page to rewrite, or PNG to draw.", metavar="OUTPUT")
+    ],
+) -> None:
+    """Rewrite the page's block between its marks, or draw the picture."""
+    result = json.loads(result_file.read_text())
     if output.suffix == ".png":
         from .plot import draw
 
         draw(result, output)
     else:
-        rewrite(output, result)
+        fill(output, BEGIN, END, told(result))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    run(app)

@@ -5,26 +5,29 @@ Rewrites the page's block between its two marks, so that no number of the page i
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emogene.contract.errors import BadInput
+
+from ..page import fill
 from ..shown import Shown
 
 BEGIN, END = "<!-- measured on a GPU: begin -->", "<!-- measured on a GPU: end -->"
 
 
-def block(result: Mapping[str, Any]) -> str:
-    """The marked block of a document."""
+def told(result: Mapping[str, Any]) -> str:
+    """Where it was measured, and its tables."""
     machine, gpu = result["machine"], result["gpu"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    told = (
+    where = (
         f"{gpu['name']} ({gpu['architecture']}, {gpu['multiprocessors']} multiprocessors), driver "
         f"{gpu['driver']}, NVRTC {gpu['nvrtc']}; {versions}; commit {machine['commit']}."
     )
-    return "\n\n".join([BEGIN, told, *(table.markdown() for table in tables(result)), END])
+    return "\n\n".join([where, *(table.markdown() for table in tables(result))])
 
 
 def tables(result: Mapping[str, Any]) -> list[Shown]:
@@ -84,11 +87,15 @@ def _checks(result: Mapping[str, Any]) -> Shown:
 
 
 def main() -> None:
-    """Entry point."""
-    source, page = map(Path, sys.argv[1:])
-    text = page.read_text("utf-8")
-    head, rest = text.split(BEGIN)
-    page.write_text(head + block(json.loads(source.read_bytes())) + rest.split(END)[1], "utf-8")
+    """Entry point. Like the measuring itself it stands on no library of commands."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.report", description=__doc__)
+    parser.add_argument("result", type=Path, metavar="RESULT", help="JSON of benchmarks.gpu")
+    parser.add_argument("page", type=Path, metavar="PAGE", help="page to rewrite")
+    options = parser.parse_args()
+    try:
+        fill(options.page, BEGIN, END, told(json.loads(options.result.read_bytes())))
+    except (BadInput, OSError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

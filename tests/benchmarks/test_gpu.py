@@ -137,9 +137,14 @@ def test_a_dry_run(
     assert "| operations ms | reached | bytes ms | reached |" in out
     assert "skipped: compute-sanitizer memcheck: it is not installed" in out
     assert "| realtime | 12² | plain |" in out
-    page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
-    head, rest = page.split(report.BEGIN)
-    assert report.block(result).startswith(report.BEGIN) and head and rest
+    page = folder / "page.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    (folder / "result.json").write_text(json.dumps(result))
+    monkeypatch.setattr(sys, "argv", ["report", str(folder / "result.json"), str(page)])
+    report.main()
+    text = page.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}\n") and "old" not in text
+    assert "| realtime | 12² | plain |" in text and text.endswith(f"{report.END}\nafter\n")
 
 
 @needs_nvrtc
@@ -171,7 +176,9 @@ esac
     )
     tool.chmod(0o755)
     monkeypatch.setattr(sanitizer, "find_sanitizer", lambda: str(tool))
-    (memory,), (races,) = (next(sanitizer.sanitize(kind, 5))["checks"] for kind in SANITIZERS)
+    (memory,), (races,) = (
+        next(sanitizer.sanitize(kind, 5, tmp_path))["checks"] for kind in SANITIZERS
+    )
     assert memory == {
         "name": "compute-sanitizer memcheck",
         "passed": True,
@@ -179,7 +186,7 @@ esac
     }
     assert not races["passed"] and "2 hazards" in races["found"]
     monkeypatch.setattr(sanitizer, "SECONDS", 0.1)
-    (part,) = sanitizer.sanitize("initcheck", 5)
+    (part,) = sanitizer.sanitize("initcheck", 5, tmp_path)
     assert part == {"skipped": ["compute-sanitizer initcheck: took longer than 0.1 s"]}
 
 

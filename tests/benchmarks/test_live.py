@@ -1,4 +1,4 @@
-"""A small run of the live measurement: what it holds, its tables, and its block in a page."""
+"""A small run of the live measurement: what it holds, and its tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from benchmarks.live.__main__ import app
 from benchmarks.live.windows import measure_windows, tried
-from benchmarks.report import BEGIN, END, rewrite, tables
+from benchmarks.report import tables, told
 from typer.testing import CliRunner
 
 from emogene.contract import stages
@@ -43,13 +43,10 @@ def test_what_it_holds(result: dict[str, Any]) -> None:
     assert all(row["idle"] and row["psnr"] > 20 for row in result["pictures"])
 
 
-def test_a_page_is_rewritten(result: dict[str, Any], tmp_path: Path) -> None:
+def test_its_tables(result: dict[str, Any]) -> None:
     for table in tables(result):
         assert table.rows and all(len(row) == len(table.header) for row in table.rows), table.title
-    page = tmp_path / "page.md"
-    page.write_text(f"{BEGIN}\n{END}\n")
-    rewrite(page, result)
-    assert f"| **{LIVE.left}** | **4** |" in page.read_text()
+    assert f"| **{LIVE.left}** | **4** |" in told(result)
 
 
 def test_more_of_the_past_and_of_the_future_bring_faces_nearer() -> None:

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from benchmarks.latency import app
 from benchmarks.plot import draw
-from benchmarks.report import BEGIN, END, main, rewrite, tables
+from benchmarks.report import BEGIN, END, tables
+from benchmarks.report import app as report
 from typer.testing import CliRunner
+
+from emogene.runtime.command_line import exit_code
 
 
 @pytest.fixture(scope="module")
@@ -63,26 +66,34 @@ def test_tables_are_rectangles(result: dict[str, Any]) -> None:
         assert table.rows and all(len(row) == len(table.header) for row in table.rows), table.title
 
 
-def test_a_page_is_rewritten(result: dict[str, Any], tmp_path: Path) -> None:
+def test_a_page_is_rewritten(written: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"# Before\n{BEGIN}\nold\n{END}\nafter\n")
-    rewrite(page, result)
+    assert exit_code(report, [str(written), str(page)]) == 0
     first = page.read_text()
     assert first.startswith("# Before\n") and first.endswith("\nafter\n") and "old" not in first
     assert "| PyTorch reference |" in first
-    rewrite(page, result)
+    assert exit_code(report, [str(written), str(page)]) == 0
     assert page.read_text() == first
 
 
-def test_a_page_without_marks_is_refused(result: dict[str, Any], tmp_path: Path) -> None:
+def test_a_page_without_marks_is_refused(
+    written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = tmp_path / "page.md"
-    page.write_text("nothing\n")
-    with pytest.raises(ValueError, match="measured: begin"):
-        rewrite(page, result)
+    page.write_text(f"{END} {BEGIN}\n")
+    assert exit_code(report, [str(written), str(page)]) == 2
+    assert f"expected {BEGIN} and {END}, one after the other" in capsys.readouterr().err
+    assert page.read_text() == f"{END} {BEGIN}\n"
+
+
+def test_no_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(report, [str(tmp_path / "none.json"), str(tmp_path / "page.md")]) == 2
+    assert "none.json" in capsys.readouterr().err
 
 
 def test_picture(result: dict[str, Any], written: Path, tmp_path: Path) -> None:
     draw(result, tmp_path / "direct.png")
-    main(written, tmp_path / "written.png")
+    assert exit_code(report, [str(written), str(tmp_path / "written.png")]) == 0
     for name in ("direct.png", "written.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import HubertModel
+from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
 from emogene.contract.hearing import OWN_HEARING, PUBLISHED_HEARING, HearingSpec
 from emogene.contract.measure import relative_l2
 from emogene.exporters.authors.dataset import load_dataset
 from emogene.exporters.authors.face_model import load_face_model
 from emogene.reference.avatar import ReferenceAvatar
+from emogene.runtime.audio.normalise import normalise
 from emogene.runtime.loading import Loaded, load_engine_directory
 from emogene.runtime.noise import latent_noise
 from emogene.runtime.profiles import OFFLINE
@@ -79,6 +80,13 @@ def _distance(
     made = UtteranceLandmarks(networks, samples, OFFLINE, first_latent=0, seed=SEED)
     hops = [made.hop(k) for k in range(-(-made.frames // OFFLINE.hop))]
     return relative_l2(np.concatenate(hops)[: len(other)] - rest, other)
+
+
+def test_loudness_is_that_of_the_published_feature_extractor() -> None:
+    samples = np.resize(spoken(), 30 * 16_000).astype(np.float64) + 0.01
+    extractor = Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
+    expected = extractor(samples, sampling_rate=16_000, return_tensors="np").input_values[0]
+    assert relative_l2(normalise(samples.astype(np.float32)), expected) < 1e-6
 
 
 def test_the_import_says_how_its_networks_hear(imported: ReferenceAvatar) -> None:
