@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emogene.contract.errors import KernelLibraryMissing
 from emogene.kernels import native
-from emogene.kernels.fused import FusedField
+from emogene.kernels.fused import FusedField, FusedImage, unsupported
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.device_field import DeviceField
@@ -104,6 +104,19 @@ class Session:
         """Scenes by name, each made once."""
         return functools.cache(lambda name: make_scene(name, self.seed))
 
+    @functools.cached_property
+    def right(self) -> Callable[[str], FusedImage]:
+        """Pictures that are proved, by the reference, each painted once."""
+
+        def painted(name: str) -> FusedImage:
+            scene = self.scene(name)
+            frame = scene.frame(self.check_size, self.seed + 1)
+            return reference(scene).render(
+                frame.inputs(), frame.background, transmittance=TRANSMITTANCE
+            )
+
+        return functools.cache(painted)
+
     def describe(self) -> Iterator[Part]:
         """The machine and its versions."""
         yield {"machine": machine.describe(), "torch": torch.__version__}
@@ -122,8 +135,7 @@ class Session:
         """A renderer's picture of a scene against the reference's, and twice the same bits."""
         scene, what = self.scene(name), f"{kind}, {name}"
         frame = scene.frame(self.check_size, self.seed + 1)
-        inputs = frame.inputs()
-        right = reference(scene).render(inputs, frame.background, transmittance=TRANSMITTANCE)
+        inputs, right = frame.inputs(), self.right(name)
         began = time.perf_counter()
         field = self._field(kind, scene)
         yield {"compiled": [{"name": what, "seconds": time.perf_counter() - began}]}
@@ -211,7 +223,7 @@ class Session:
 
     def sanitize(self, tool: str) -> Iterator[Part]:
         """NVIDIA's checkers on the checks."""
-        yield from sanitize(tool, self.seed)
+        yield from sanitize(tool, self.seed, self.folder)
 
     @property
     def _cache(self) -> CubinCache:
@@ -226,10 +238,13 @@ class Session:
 
 
 def reference(scene: GpuScene) -> FusedField | ReferenceField:
-    """The C++ kernels where they are, else NumPy's."""
+    """The C++ kernels where they are and take the fields, else NumPy's."""
     try:
         native.library()
+        taken = not unsupported(scene.field, scene.torso.spec)
     except KernelLibraryMissing:
+        taken = False
+    if not taken:
         return ReferenceField(scene.field, scene.weights, scene.torso.spec)
     return FusedField(scene.field, scene.weights, scene.torso.spec, instruction_set="baseline")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from emogene.kernels.gpu.kinds import KINDS
@@ -27,6 +28,7 @@ class Options:
     seed: of the inputs; None draws one.
     check_size: side of the pictures that are proved, pixels.
     apart: steps are done by another process, which is ended where one does not come back.
+    keep: folder for what was compiled and painted; None is one that is removed at the end.
     """
 
     sizes: tuple[int, ...] = (256, 512, 1024)
@@ -35,6 +37,7 @@ class Options:
     seed: int | None = None
     check_size: int = 72
     apart: bool = True
+    keep: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,9 @@ esac
     )
     tool.chmod(0o755)
     monkeypatch.setattr(sanitizer, "find_sanitizer", lambda: str(tool))
-    (memory,), (races,) = (next(sanitizer.sanitize(kind, 5))["checks"] for kind in SANITIZERS)
+    (memory,), (races,) = (
+        next(sanitizer.sanitize(kind, 5, tmp_path))["checks"] for kind in SANITIZERS
+    )
     assert memory == {
         "name": "compute-sanitizer memcheck",
         "passed": True,
@@ -184,7 +186,7 @@ esac
     }
     assert not races["passed"] and "2 hazards" in races["found"]
     monkeypatch.setattr(sanitizer, "SECONDS", 0.1)
-    (part,) = sanitizer.sanitize("initcheck", 5)
+    (part,) = sanitizer.sanitize("initcheck", 5, tmp_path)
     assert part == {"skipped": ["compute-sanitizer initcheck: took longer than 0.1 s"]}
 
 
