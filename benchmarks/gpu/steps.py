@@ -64,9 +64,12 @@ def steps(options: Options) -> Iterator[Step]:
     yield Step("machine", "describe", seconds=90)
     for scene in SCENES:
         yield Step(f"operations, {scene}", "operations", (scene,), 120)
+    for scene in SCENES:
+        yield Step(f"reference, {scene}", "paint", (scene,), 120)
     for kind in KINDS:
         for scene in SCENES:
-            yield Step(_proof(kind, scene), "picture", (kind, scene), 45)
+            needs = f"reference, {scene}"
+            yield Step(_proof(kind, scene), "picture", (kind, scene), 45, needs)
     if options.checks_only:
         return
     yield Step("peaks", "peaks", seconds=45)

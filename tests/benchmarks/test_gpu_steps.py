@@ -102,5 +102,8 @@ def test_the_order() -> None:
     assert names[first - len(proofs) : first] == proofs
     sizes = [name[-4:-1] for name in names if name.startswith("plain") and name.endswith("²")]
     assert sizes == ["512"] * 2 + ["256"] * 2 + ["024"] * 2
-    assert {step.needs for step in made} == {"", *proofs}
+    references = [f"reference, {scene}" for scene in SCENES]
+    assert {step.needs for step in made} == {"", *references, *proofs}
+    for step in made:  # what is needed was done before
+        assert not step.needs or names.index(step.needs) < names.index(step.name)
     assert [s.name for s in steps(Options(checks_only=True))] == names[:first]
