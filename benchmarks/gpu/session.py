@@ -34,6 +34,7 @@ from .. import machine
 from ..roofline import FrameCounts
 from .events import frame_timing
 from .floors import floors
+from .lent import check_lending
 from .operations import check_operations
 from .peaks import GpuPeaks, measure_peaks
 from .sanitizer import sanitize
@@ -160,6 +161,17 @@ class Session:
             told = f"{other} pixels of {one.head.shape[0] ** 2} have other bits"
             title = f"{kind} equals {PLAIN}, {name}"
             yield {"checks": [{"name": title, "passed": other == 0, "found": told}]}
+
+    def share(self, name: str) -> Iterator[Part]:
+        """Whether PyTorch and we read each other's arrays where they lie."""
+        if not torch.cuda.is_available():
+            yield {"skipped": ["PyTorch's arrays: this PyTorch sees no GPU"]}
+            return
+        scene = self.scene(name)
+        field = self._field(PLAIN, scene)
+        for check in check_lending(field, scene.frame(self.check_size, self.seed + 1)):
+            yield {"checks": [check]}
+        field.close()
 
     def peaks(self) -> Iterator[Part]:
         """The most the GPU can do."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emogene.kernels.gpu.kinds import KINDS
+from emogene.kernels.gpu.plain import PLAIN
 
 SCENES = ("realtime", "authors")
 """Heads that are painted; see `scenes`."""
@@ -70,6 +71,7 @@ def steps(options: Options) -> Iterator[Step]:
         for scene in SCENES:
             needs = f"reference, {scene}"
             yield Step(_proof(kind, scene), "picture", (kind, scene), 45, needs)
+    yield Step("PyTorch's arrays", "share", ("realtime",), 45, _proof(PLAIN, "realtime"))
     if options.checks_only:
         return
     yield Step("peaks", "peaks", seconds=45)
