@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emogene.contract import measure
 from emogene.contract.errors import KernelLibraryMissing
 from emogene.kernels import native
-from emogene.kernels.fused import FusedField, FusedImage, unsupported
+from emogene.kernels.fused import FusedField, unsupported
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.device_field import DeviceField
@@ -33,6 +34,7 @@ from .. import machine
 from ..roofline import FrameCounts
 from .events import frame_timing
 from .floors import floors
+from .lent import check_lending
 from .operations import check_operations
 from .peaks import GpuPeaks, measure_peaks
 from .sanitizer import sanitize
@@ -104,19 +106,6 @@ class Session:
         """Scenes by name, each made once."""
         return functools.cache(lambda name: make_scene(name, self.seed))
 
-    @functools.cached_property
-    def right(self) -> Callable[[str], FusedImage]:
-        """Pictures that are proved, by the reference, each painted once."""
-
-        def painted(name: str) -> FusedImage:
-            scene = self.scene(name)
-            frame = scene.frame(self.check_size, self.seed + 1)
-            return reference(scene).render(
-                frame.inputs(), frame.background, transmittance=TRANSMITTANCE
-            )
-
-        return functools.cache(painted)
-
     def describe(self) -> Iterator[Part]:
         """The machine and its versions."""
         yield {"machine": machine.describe(), "torch": torch.__version__}
@@ -131,11 +120,24 @@ class Session:
         for check in check_operations(self.gpu, frame, self.seed, self._cache):
             yield {"checks": [check]}
 
+    def paint(self, name: str) -> Iterator[Part]:
+        """The reference's picture of a scene, which all kinds of kernels are held to."""
+        scene = self.scene(name)
+        frame = scene.frame(self.check_size, self.seed + 1)
+        painter = reference(scene)
+        made = painter.render(frame.inputs(), frame.background, transmittance=TRANSMITTANCE)
+        assert made.image is not None
+        counts = (made.samples, made.rays)
+        np.savez(self._right_file(name), image=made.image, counts=counts)
+        yield {"painted_by": type(painter).__module__}
+
     def picture(self, kind: str, name: str) -> Iterator[Part]:
         """A renderer's picture of a scene against the reference's, and twice the same bits."""
         scene, what = self.scene(name), f"{kind}, {name}"
         frame = scene.frame(self.check_size, self.seed + 1)
-        inputs, right = frame.inputs(), self.right(name)
+        inputs = frame.inputs()
+        with np.load(self._right_file(name)) as right:
+            image, (samples, rays) = right["image"], map(int, right["counts"])
         began = time.perf_counter()
         field = self._field(kind, scene)
         yield {"compiled": [{"name": what, "seconds": time.perf_counter() - began}]}
@@ -144,12 +146,11 @@ class Session:
             for _ in range(2)
         )
         field.close()
-        assert one.image is not None and two.image is not None and right.image is not None
-        assert one.head is not None
-        decibel, same = psnr(one.image, right.image), bool(np.array_equal(one.image, two.image))
-        passed = decibel >= LEAST_PSNR and same and one.rays == right.rays
-        told = f"{decibel:.1f} dB, {one.samples} samples of {right.samples}"
-        told += f", {one.rays} rays of {right.rays}" if one.rays != right.rays else ""
+        assert one.image is not None and two.image is not None and one.head is not None
+        decibel, same = psnr(one.image, image), bool(np.array_equal(one.image, two.image))
+        passed = decibel >= LEAST_PSNR and same and one.rays == rays
+        told = f"{decibel:.1f} dB, {one.samples} samples of {samples}"
+        told += f", {one.rays} rays of {rays}" if one.rays != rays else ""
         told += "" if same else ", another picture the second time"
         yield {"checks": [{"name": what, "passed": passed, "found": told}]}
         kept = self.folder / f"plain-{name}.npy"
@@ -160,6 +161,17 @@ class Session:
             told = f"{other} pixels of {one.head.shape[0] ** 2} have other bits"
             title = f"{kind} equals {PLAIN}, {name}"
             yield {"checks": [{"name": title, "passed": other == 0, "found": told}]}
+
+    def share(self, name: str) -> Iterator[Part]:
+        """Whether PyTorch and we read each other's arrays where they lie."""
+        if not torch.cuda.is_available():
+            yield {"skipped": ["PyTorch's arrays: this PyTorch sees no GPU"]}
+            return
+        scene = self.scene(name)
+        field = self._field(PLAIN, scene)
+        for check in check_lending(field, scene.frame(self.check_size, self.seed + 1)):
+            yield {"checks": [check]}
+        field.close()
 
     def peaks(self) -> Iterator[Part]:
         """The most the GPU can do."""
@@ -233,6 +245,9 @@ class Session:
         made = KINDS[kind]
         return made(self.gpu, scene.field, scene.weights, scene.torso.spec, cache=self._cache)
 
+    def _right_file(self, name: str) -> Path:
+        return self.folder / f"right-{name}-{self.check_size}.npz"
+
     def _reference_file(self, name: str, size: int) -> Path:
         return self.folder / f"reference-{name}-{size}.npz"
 
@@ -267,6 +282,5 @@ def _wait(device: str) -> None:
 
 
 def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Decibel between two pictures; 99 for equal ones."""
-    error = float(np.mean(np.square(one.astype(np.float64) - other)))
-    return float(min(10 * np.log10(255**2 / error), 99.0)) if error else 99.0
+    """Decibel between two pictures; 99 for equal ones, which JSON has a number for."""
+    return min(measure.psnr(one, other), 99.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emogene.kernels.gpu.kinds import KINDS
+from emogene.kernels.gpu.plain import PLAIN
 
 SCENES = ("realtime", "authors")
 """Heads that are painted; see `scenes`."""
@@ -64,9 +65,13 @@ def steps(options: Options) -> Iterator[Step]:
     yield Step("machine", "describe", seconds=90)
     for scene in SCENES:
         yield Step(f"operations, {scene}", "operations", (scene,), 120)
+    for scene in SCENES:
+        yield Step(f"reference, {scene}", "paint", (scene,), 120)
     for kind in KINDS:
         for scene in SCENES:
-            yield Step(_proof(kind, scene), "picture", (kind, scene), 45)
+            needs = f"reference, {scene}"
+            yield Step(_proof(kind, scene), "picture", (kind, scene), 45, needs)
+    yield Step("PyTorch's arrays", "share", ("realtime",), 45, _proof(PLAIN, "realtime"))
     if options.checks_only:
         return
     yield Step("peaks", "peaks", seconds=45)
