@@ -1,6 +1,6 @@
 """``python -m benchmarks.import_authors``: published checkpoints of full size, imported and built.
 
-Random numbers under the published names and shapes, HuBERT-large among them. Four measurements,
+Random numbers under the published names and shapes, HuBERT-large among them. Five measurements,
 each kept in the results file beside the others:
 
     build    from the folders to a verified engine directory: time, and the most memory at once
@@ -8,6 +8,7 @@ each kept in the results file beside the others:
     frame    a picture as the published inference paints it against its definition in float64, and
              the default marching against both
     stages   every exported network against its definition in float64: relative L2
+    variants the networks of other published models, likewise: as wide, on a small film
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.exporters.authors.checkpoints import FULL, Folders, folders_in, write_folders
 from tests.exporters.authors.stage_distances import stage_distances
+from tests.exporters.authors.stage_variants import VARIANTS, WIDE, variant_distances
 from tests.oracle.frame import Shown, picture
 
 import emogene
@@ -154,6 +156,19 @@ def measure_frame(folders: Folders, engines: Path, shown_at: Path | None) -> dic
     }
 
 
+def measure_variants(root: Path) -> dict[str, dict[str, float]]:
+    """Relative L2 of the stages in which other published models differ, by what is said of them."""
+    folders = write_folders(root / "usual", WIDE)
+    return {
+        name: _rounded(variant_distances(variant, folders, WIDE, root / str(number)))
+        for number, (name, variant) in enumerate(VARIANTS.items())
+    }
+
+
+def _rounded(distances: dict[str, float]) -> dict[str, float]:
+    return {stage: float(f"{distance:.2g}") for stage, distance in distances.items()}
+
+
 def _decibels(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float | str:
     found = psnr(a, b)
     return round(found, 1) if np.isfinite(found) else "equal"
@@ -188,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("measurement", choices=("build", "resume", "frame", "stages"))
+    parser.add_argument("measurement", choices=("build", "resume", "frame", "stages", "variants"))
     parser.add_argument("-o", "--output", type=Path, required=True, help="results, JSON")
     parser.add_argument("--folders", type=Path, help="where the checkpoints are kept; made if not")
     parser.add_argument(
@@ -199,6 +214,9 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
+        if given.measurement == "variants":
+            _write(given.output, "variants", None, measure_variants(root))
+            return
         place = given.folders or root / "published"
         folders = folders_in(place) if place.is_dir() else write_folders(place, FULL)
         found: Any
@@ -218,13 +236,19 @@ def main() -> None:
             if given.measurement == "frame":
                 found = measure_frame(folders, engines, given.picture)
             else:
-                apart = stage_distances(folders, engines, FULL.settings)
-                found = {stage: float(f"{distance:.2g}") for stage, distance in apart.items()}
+                apart = stage_distances(folders, engines / "stages", FULL.settings)
+                found = _rounded(apart)
         if given.engine_dir is not None and (root / "e").is_dir():
             shutil.copytree(root / "e", given.engine_dir)
-    results = json.loads(given.output.read_text()) if given.output.is_file() else {}
-    results[given.measurement] = {"machine": describe(), "target": given.target, **found}
-    given.output.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    _write(given.output, given.measurement, given.target, found)
+
+
+def _write(output: Path, measurement: str, target: str | None, found: dict[str, Any]) -> None:
+    """Keep a measurement beside the others of a results file."""
+    results = json.loads(output.read_text()) if output.is_file() else {}
+    built = {} if target is None else {"target": target}
+    results[measurement] = {"machine": describe(), **built, **found}
+    output.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     print(json.dumps(found, indent=2, ensure_ascii=False))
 
 

@@ -96,5 +96,8 @@ def _version(package: str) -> str | None:
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty"]
     folder = Path(__file__).parent
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:  # git is not installed
+        return "unknown"
     return done.stdout.strip() or "unknown"

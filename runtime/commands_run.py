@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import importlib.resources
-import json
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..contract.data import Float32
 from ..contract.emotions import NEUTRAL, checked_intensity
-from ..contract.errors import BadAudio, BadOption, Unavailable
-from ..contract.units import FRAMES_PER_SECOND, SAMPLE_RATE
+from ..contract.errors import BadAudio, BadOption
+from ..contract.units import SAMPLE_RATE
 from . import avatar as avatars
 from .audio.load import as_chunks
 from .avatar import Avatar
-from .backends.choice import Choice, checked_backend
+from .backends.choice import checked_backend
 from .backends.precisions import named_precisions
+from .command_output import (
+    STANDARD,
+    print_statistics,
+    progress,
+    say_backend,
+    say_fallbacks,
+    say_renderer,
+    say_unreached,
+    say_written,
+    warnings_said,
+    without_library_chatter,
+)
 from .emotion_cues import EmotionCues
 from .emotion_track import EmotionTrack
 from .profiles import OFFLINE, Profile
-from .render.choice import RendererChoice
 from .run_statistics import RunStatistics
 from .session import Session
 from .sinks import open_sink
-
-STANDARD = "-"
-
-_PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,13 @@ def run_command(options: RunOptions) -> None:
     track = track_of(options)
     checked_intensity(options.intensity)
     checked_backend(options.backend)
-    with _warnings_said(), _without_library_chatter():
+    with warnings_said(), without_library_chatter():
         chunks = list(_within_the_limit(as_chunks(source), options.audio or "the sample"))
     with opened_avatar(options) as avatar, begun_session(avatar, options, track) as session:
         cues = EmotionCues(session, track, options.intensity)
         for chunk in chunks:
             cues.push(chunk)
-        _report_unreached(cues)
+        say_unreached(cues)
         session.flush()
         _write(session, output, statistics)
         _report(avatar, session, output, statistics, options, track)
@@ -128,8 +132,8 @@ def opened_avatar(options: RunOptions) -> Avatar:
         marching=options.marching,
         renderer=options.renderer,
     )
-    _report_backend(avatar.choice)
-    _report_renderer(avatar.renderer_choice)
+    say_backend(avatar.choice)
+    say_renderer(avatar.renderer_choice)
     return avatar
 
 
@@ -148,7 +152,7 @@ def begun_session(
         quality=options.quality,
         sample_rate=SAMPLE_RATE if options.sample_rate is None else options.sample_rate,
     )
-    _report_fallbacks(session, options.strict)
+    say_fallbacks(session, options.strict)
     return session
 
 
@@ -217,98 +221,15 @@ def _keep_input(source: str | bytes, output: str) -> None:
         )
 
 
-class _Collector(logging.Handler):
-    """Keeps what is logged until there is somewhere to say it."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-
-
-@contextmanager
-def _warnings_said() -> Iterator[None]:
-    """Say the package's warnings once the block is over: inside it standard error is mute."""
-    collector, log = _Collector(), logging.getLogger(_PACKAGE)
-    log.addHandler(collector)
-    try:
-        yield
-    finally:
-        log.removeHandler(collector)
-        for message in collector.messages:
-            say(f"warning: {message}")
-
-
-@contextmanager
-def _without_library_chatter() -> Iterator[None]:
-    """Drop what decoders written in C print on standard error beside the errors they return."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def _report_backend(choice: Choice) -> None:
-    if lost := choice.fallback:
-        say(f"note: {choice.used} instead of {lost.backend}: {lost.reason} — {lost.remedy}")
-
-
-def _report_renderer(choice: RendererChoice) -> None:
-    if choice.fallback:
-        what = f"note: rendering with {choice.used}: {choice.fallback}"
-        say(f"{what} — {choice.remedy}" if choice.remedy else what)
-
-
-def _report_fallbacks(session: Session, strict: bool) -> None:
-    if session.idle_segments:
-        return
-    if strict:
-        raise Unavailable(
-            "idle poses",
-            expected="a still stretch among the avatar's poses",
-            found="none",
-            remedy="leave out --strict to let silence walk the filmed poses",
-        )
-    say("note: the avatar's poses never stand still; in silence the head moves as in speech")
-
-
-def _report_unreached(cues: EmotionCues) -> None:
-    if waiting := cues.waiting:
-        changes = f"{len(waiting)} change{'s' if len(waiting) > 1 else ''} of emotion"
-        say(f"note: {changes}, from {waiting[0].time:g} s on, after the end of the audio")
-
-
 def _write(session: Session, output: str, statistics: RunStatistics) -> None:
     with (
         open_sink(output, (session.size, session.size)) as sink,
-        _progress(session.ready) as advance,
+        progress(session.ready) as advance,
     ):
         for frame in session:
             statistics.add(frame)
             sink.write(frame)
             advance()
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, if that is a terminal; yields what moves it by a frame."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = ("frames", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("frames", total=total)
-        yield lambda: progress.advance(task)
 
 
 def _report(
@@ -323,23 +244,3 @@ def _report(
     say_written(output, plain["frames"], session.size, track.emotions)
     if options.stats:
         print_statistics(plain, output)
-
-
-def say_written(output: str, frames: int, size: int, emotions: tuple[str, ...]) -> None:
-    """Say what was written."""
-    say(
-        f"wrote {'standard output' if output == STANDARD else output}: {frames} frames, "
-        f"{frames / FRAMES_PER_SECOND:.2f} s, {size}×{size}, {', '.join(emotions)}"
-    )
-
-
-def print_statistics(plain: dict[str, Any], output: str) -> None:
-    """Print statistics as JSON."""
-    # The video may be what stands on standard output.
-    stream = sys.stderr if output == STANDARD else sys.stdout
-    print(json.dumps(plain | {"output": output}, indent=2), file=stream)
-
-
-def say(text: str) -> None:
-    """Tell the user something."""
-    print(text, file=sys.stderr)

@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--check-size", type=int, default=72, metavar="N", help="of proved pictures"
     )
     parser.add_argument("--here", action="store_true", help="in one process, for a debugger")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep what is compiled there")
     options = parser.parse_args(arguments)
     path = find_gpu_path(find_driver())
     if not path.works:
@@ -52,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.seed,
         options.check_size,
         not options.here,
+        options.keep,
     )
     result = measure(chosen, Path(options.output) if options.output else None)
     return 0 if right(result) else WRONG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -37,8 +38,11 @@ def measure(
     seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
     result: Result = {"seed": seed, "checks": [], "frames": [], "skipped": [], "given_up": []}
     result |= {"compiled": [], "steps": []}
-    with tempfile.TemporaryDirectory(prefix="emogene-gpu-") as folder:
-        made = partial(make or _session, Path(folder), seed, options.check_size)
+    with contextlib.ExitStack() as stack:
+        folder = options.keep or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="emogene-gpu-"))
+        )
+        made = partial(make or _session, folder, seed, options.check_size)
         doer = (Apart if options.apart else Here)(made)
         try:
             for step in steps(options):

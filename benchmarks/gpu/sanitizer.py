@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from .worker import Part
 
@@ -20,15 +21,19 @@ def find_sanitizer() -> str | None:
     )
 
 
-def sanitize(kind: str, seed: int) -> Iterator[Part]:
-    """Run one of its tools; what it found, or why it was not run."""
+def sanitize(kind: str, seed: int, folder: Path) -> Iterator[Part]:
+    """Run one of its tools; what it found, or why it was not run.
+
+    Args:
+        folder: where what was compiled for this seed is kept.
+    """
     name, tool = f"compute-sanitizer {kind}", find_sanitizer()
     if tool is None:
         yield {"skipped": [f"{name}: it is not installed"]}
         return
     command = [tool, "--tool", kind, "--error-exitcode", "9", sys.executable]
     command += ["-m", "benchmarks.gpu", "--checks-only", "--here", "--seed", str(seed)]
-    command += ["--check-size", str(SIZE), "--output", ""]
+    command += ["--check-size", str(SIZE), "--keep", str(folder), "--output", ""]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:

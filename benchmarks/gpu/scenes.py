@@ -1,7 +1,7 @@
 """Heads that are rendered for measuring: an ellipsoid with random tensors and a real field's sizes.
 
-`realtime` has the built-in avatar's dimensions, `authors` the published head's. Needs PyTorch, in
-which the reference is written; drawing is repeatable for a seed.
+`realtime` has the built-in avatar's dimensions, `authors` the published head's and torso's. Needs
+PyTorch, in which the reference is written; drawing is repeatable for a seed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from emogene.contract.weights import OCCUPANCY, TORSO_MASK
 from emogene.kernels.fused import FrameInputs
 from emogene.kernels.reference.occupancy import pack_cells
 from emogene.reference.authors import authors_head
+from emogene.reference.authors_torso import authors_torso
 from emogene.reference.demo import CAMERA_DISTANCE, demo_falloff, demo_head, demo_torso
 from emogene.reference.frame import render_frame
 from emogene.reference.head_field import HeadField, HeadFieldConfig
@@ -143,7 +144,7 @@ def make_scene(name: str, seed: int) -> GpuScene:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         head = HeadField(_config(name)).eval()
-        torso = TorsoField(demo_torso()).eval()
+        torso = TorsoField(demo_torso() if name == "realtime" else authors_torso()).eval()
         for grid in (*head.spec.grids, *head.spec.surface):
             head.get_parameter(f"{grid.name}.table").uniform_(-0.5, 0.5)
         torso.get_parameter(f"{torso.spec.grid.name}.table").uniform_(-0.5, 0.5)

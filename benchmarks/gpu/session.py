@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emogene.contract import measure
 from emogene.contract.errors import KernelLibraryMissing
-from emogene.contract.measure import psnr
 from emogene.kernels import native
-from emogene.kernels.fused import FusedField
+from emogene.kernels.fused import FusedField, unsupported
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.cubin_cache import CubinCache
 from emogene.kernels.gpu.device_field import DeviceField
@@ -34,6 +34,7 @@ from .. import machine
 from ..roofline import FrameCounts
 from .events import frame_timing
 from .floors import floors
+from .lent import check_lending
 from .operations import check_operations
 from .peaks import GpuPeaks, measure_peaks
 from .sanitizer import sanitize
@@ -119,12 +120,24 @@ class Session:
         for check in check_operations(self.gpu, frame, self.seed, self._cache):
             yield {"checks": [check]}
 
+    def paint(self, name: str) -> Iterator[Part]:
+        """The reference's picture of a scene, which all kinds of kernels are held to."""
+        scene = self.scene(name)
+        frame = scene.frame(self.check_size, self.seed + 1)
+        painter = reference(scene)
+        made = painter.render(frame.inputs(), frame.background, transmittance=TRANSMITTANCE)
+        assert made.image is not None
+        counts = (made.samples, made.rays)
+        np.savez(self._right_file(name), image=made.image, counts=counts)
+        yield {"painted_by": type(painter).__module__}
+
     def picture(self, kind: str, name: str) -> Iterator[Part]:
         """A renderer's picture of a scene against the reference's, and twice the same bits."""
         scene, what = self.scene(name), f"{kind}, {name}"
         frame = scene.frame(self.check_size, self.seed + 1)
         inputs = frame.inputs()
-        right = reference(scene).render(inputs, frame.background, transmittance=TRANSMITTANCE)
+        with np.load(self._right_file(name)) as right:
+            image, (samples, rays) = right["image"], map(int, right["counts"])
         began = time.perf_counter()
         field = self._field(kind, scene)
         yield {"compiled": [{"name": what, "seconds": time.perf_counter() - began}]}
@@ -133,12 +146,11 @@ class Session:
             for _ in range(2)
         )
         field.close()
-        assert one.image is not None and two.image is not None and right.image is not None
-        assert one.head is not None
-        decibel, same = decibels(one.image, right.image), bool(np.array_equal(one.image, two.image))
-        passed = decibel >= LEAST_PSNR and same and one.rays == right.rays
-        told = f"{decibel:.1f} dB, {one.samples} samples of {right.samples}"
-        told += f", {one.rays} rays of {right.rays}" if one.rays != right.rays else ""
+        assert one.image is not None and two.image is not None and one.head is not None
+        decibel, same = psnr(one.image, image), bool(np.array_equal(one.image, two.image))
+        passed = decibel >= LEAST_PSNR and same and one.rays == rays
+        told = f"{decibel:.1f} dB, {one.samples} samples of {samples}"
+        told += f", {one.rays} rays of {rays}" if one.rays != rays else ""
         told += "" if same else ", another picture the second time"
         yield {"checks": [{"name": what, "passed": passed, "found": told}]}
         kept = self.folder / f"plain-{name}.npy"
@@ -149,6 +161,17 @@ class Session:
             told = f"{other} pixels of {one.head.shape[0] ** 2} have other bits"
             title = f"{kind} equals {PLAIN}, {name}"
             yield {"checks": [{"name": title, "passed": other == 0, "found": told}]}
+
+    def share(self, name: str) -> Iterator[Part]:
+        """Whether PyTorch and we read each other's arrays where they lie."""
+        if not torch.cuda.is_available():
+            yield {"skipped": ["PyTorch's arrays: this PyTorch sees no GPU"]}
+            return
+        scene = self.scene(name)
+        field = self._field(PLAIN, scene)
+        for check in check_lending(field, scene.frame(self.check_size, self.seed + 1)):
+            yield {"checks": [check]}
+        field.close()
 
     def peaks(self) -> Iterator[Part]:
         """The most the GPU can do."""
@@ -207,12 +230,12 @@ class Session:
         if (known := self._reference_file(name, size)).exists():
             with np.load(known) as right:
                 row["reference_ms"] = float(right["ms"])
-                row["psnr"] = decibels(made.image, right["picture"])
+                row["psnr"] = psnr(made.image, right["picture"])
         yield {"frames": [row]}
 
     def sanitize(self, tool: str) -> Iterator[Part]:
         """NVIDIA's checkers on the checks."""
-        yield from sanitize(tool, self.seed)
+        yield from sanitize(tool, self.seed, self.folder)
 
     @property
     def _cache(self) -> CubinCache:
@@ -222,15 +245,21 @@ class Session:
         made = KINDS[kind]
         return made(self.gpu, scene.field, scene.weights, scene.torso.spec, cache=self._cache)
 
+    def _right_file(self, name: str) -> Path:
+        return self.folder / f"right-{name}-{self.check_size}.npz"
+
     def _reference_file(self, name: str, size: int) -> Path:
         return self.folder / f"reference-{name}-{size}.npz"
 
 
 def reference(scene: GpuScene) -> FusedField | ReferenceField:
-    """The C++ kernels where they are, else NumPy's."""
+    """The C++ kernels where they are and take the fields, else NumPy's."""
     try:
         native.library()
+        taken = not unsupported(scene.field, scene.torso.spec)
     except KernelLibraryMissing:
+        taken = False
+    if not taken:
         return ReferenceField(scene.field, scene.weights, scene.torso.spec)
     return FusedField(scene.field, scene.weights, scene.torso.spec, instruction_set="baseline")
 
@@ -252,6 +281,6 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def decibels(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """PSNR between two pictures as JSON can hold it: 99 for equal ones."""
-    return min(psnr(one, other), 99.0)
+def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Decibel between two pictures; 99 for equal ones, which JSON has a number for."""
+    return min(measure.psnr(one, other), 99.0)

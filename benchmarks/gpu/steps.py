@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from emogene.kernels.gpu.kinds import KINDS
+from emogene.kernels.gpu.plain import PLAIN
 
 SCENES = ("realtime", "authors")
 """Heads that are painted; see `scenes`."""
@@ -27,6 +29,7 @@ class Options:
     seed: of the inputs; None draws one.
     check_size: side of the pictures that are proved, pixels.
     apart: steps are done by another process, which is ended where one does not come back.
+    keep: folder for what was compiled and painted; None is one that is removed at the end.
     """
 
     sizes: tuple[int, ...] = (256, 512, 1024)
@@ -35,6 +38,7 @@ class Options:
     seed: int | None = None
     check_size: int = 72
     apart: bool = True
+    keep: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,13 @@ def steps(options: Options) -> Iterator[Step]:
     yield Step("machine", "describe", seconds=90)
     for scene in SCENES:
         yield Step(f"operations, {scene}", "operations", (scene,), 120)
+    for scene in SCENES:
+        yield Step(f"reference, {scene}", "paint", (scene,), 120)
     for kind in KINDS:
         for scene in SCENES:
-            yield Step(_proof(kind, scene), "picture", (kind, scene), 45)
+            needs = f"reference, {scene}"
+            yield Step(_proof(kind, scene), "picture", (kind, scene), 45, needs)
+    yield Step("PyTorch's arrays", "share", ("realtime",), 45, _proof(PLAIN, "realtime"))
     if options.checks_only:
         return
     yield Step("peaks", "peaks", seconds=45)

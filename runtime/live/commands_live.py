@@ -14,15 +14,8 @@ from ...contract.emotions import checked_intensity
 from ...contract.errors import BadOption, SessionMisuse
 from ...contract.units import SAMPLE_RATE
 from ..backends.choice import checked_backend
-from ..commands_run import (
-    STANDARD,
-    RunOptions,
-    begun_session,
-    opened_avatar,
-    print_statistics,
-    say_written,
-    track_of,
-)
+from ..command_output import STANDARD, print_statistics, say_written
+from ..commands_run import RunOptions, begun_session, opened_avatar, track_of
 from ..emotion_cues import EmotionCues
 from ..profiles import LIVE
 from ..sinks import open_sink

@@ -14,7 +14,7 @@ from ...contract.manifest import Manifest
 from ...kernels.gpu.kinds import KINDS
 from ...kernels.gpu.wavefront import WITH_ENGINES
 from .gpu_path import NO_GPU, GpuPath
-from .reach import Reach, fused_reach, gpu_reach, shapes_of
+from .reach import HEAD_STAGES, Reach, fused_reach, gpu_reach, shapes_of
 from .rounds import PER_RAY
 
 AUTO, FUSED, WAVEFRONT, GPU = "auto", "fused", "wavefront", "gpu"
@@ -73,8 +73,8 @@ def choose_renderer(
     Args:
         asked: one of `RENDERERS`.
         on_cpu: its networks run on ONNX Runtime's CPU provider.
-        recast: stages that were asked for in another precision than float32, which only the
-            wavefront renderer runs as they lie in the directory.
+        recast: stages that were asked for in another precision than float32, which no kernels run
+            as they lie in the directory.
         marching: one of `rounds.MARCHINGS`.
         gpu: what `gpu_path.find_gpu_path` found.
 
@@ -93,13 +93,13 @@ def choose_renderer(
         reaches = dict.fromkeys(reaches, Reach("it marches each ray by itself"))
     if asked != AUTO:
         return _asked_for(asked, reaches[asked], gpu, kernels)
-    obstacles = {name: _obstacle(reach, recast) for name, reach in reaches.items()}
-    if gpu.works and not obstacles[GPU]:
-        return RendererChoice(GPU, gpu.found, beside=reaches[GPU].beside)
-    used, why, beside = FUSED, "the fastest on a CPU", reaches[FUSED].beside
-    if why_not := obstacles[FUSED] or ("" if on_cpu else "the networks do not run on the CPU"):
+    fused, of_gpu = (_unless_recast(reaches[name], recast) for name in (FUSED, GPU))
+    if gpu.works and not of_gpu.obstacle:
+        return RendererChoice(GPU, gpu.found, beside=of_gpu.beside)
+    used, why, beside = FUSED, "the fastest on a CPU", fused.beside
+    if why_not := fused.obstacle or ("" if on_cpu else "the networks do not run on the CPU"):
         used, why, beside = WAVEFRONT, why_not, ""
-    lost = (gpu.found, gpu.remedy) if gpu.wanted and not obstacles[GPU] else ("", "")
+    lost = (gpu.found, gpu.remedy) if gpu.wanted and not of_gpu.obstacle else ("", "")
     return RendererChoice(used, why, *lost, beside)
 
 
@@ -118,9 +118,10 @@ def _asked_for(asked: str, reach: Reach, gpu: GpuPath, kernels: str) -> Renderer
     return RendererChoice(asked, "asked for", beside=reach.beside, kernels=kernels)
 
 
-def _obstacle(reach: Reach, recast: Iterable[str]) -> str:
-    """Why kernels are not taken by themselves; empty if they may be."""
-    if reach.obstacle:
-        return reach.obstacle
+def _unless_recast(reach: Reach, recast: Iterable[str]) -> Reach:
+    """What is left to kernels where networks are to run as they lie in the directory."""
     cast = sorted(reach.stages & set(recast))
-    return f"{', '.join(cast)} was asked for in another precision" if cast else ""
+    if not cast:
+        return reach
+    said = f"{', '.join(cast)} was asked for in another precision"
+    return Reach("", said) if HEAD_STAGES.isdisjoint(cast) else Reach(said)

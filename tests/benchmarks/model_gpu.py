@@ -26,8 +26,13 @@ SPOILT: set[str] = set()
 
 def make(folder: Path, seed: int, check_size: int) -> session.Session:
     """As `benchmarks.gpu.run` makes one, small and slow."""
+    install(folder.parent / "model")  # for all sessions of a test
+    return session.Session(folder, seed, check_size, "cpu")
+
+
+def install(kept: Path) -> None:
+    """Put the model in place of this process's GPU; what is compiled for it is kept."""
     machine = Machine(memory=8 << 30)
-    kept = folder.parent / "model"  # for all sessions of a test
     kept.mkdir(exist_ok=True)
     fake_libcuda.load(machine, kept)
     _run_sources(machine, kept)
@@ -35,7 +40,6 @@ def make(folder: Path, seed: int, check_size: int) -> session.Session:
     session.measure_peaks = lambda gpu: peaks.measure_peaks(gpu, copied=1 << 21, loops=16)
     # Of the cubin only names and parameters are read.
     nvrtc.STANDARD_OPTIONS = (*nvrtc.STANDARD_OPTIONS, "--Ofast-compile=max")
-    return session.Session(folder, seed, check_size, "cpu")
 
 
 def make_wrong(folder: Path, seed: int, check_size: int) -> session.Session:

@@ -52,6 +52,7 @@ scene = scenes.make_scene("realtime", 1)
 frame = scene.frame(8, 2)
 assert model_arrays(scene.field, scene.weights, scene.torso.spec)[3].max() > 0
 assert session.reference(scene).render(frame.inputs(), frame.background).samples > 0
+assert type(session.reference(scene)).__module__.endswith("kernels.reference.fused")
 from benchmarks.gpu.__main__ import main
 sys.exit(main([]))
 """
@@ -151,7 +152,7 @@ def test_a_dry_run(
 def test_a_wrong_kernel_is_noticed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = ("operations, realtime", "plain, realtime")
+    wanted = ("operations, realtime", "reference, realtime", "plain, realtime")
     result = on_the_model(monkeypatch, lambda name: name in wanted, make_wrong, folder)
     wrong = {c["name"] for c in result["checks"] if not c["passed"]}
     asked = ("plain", "numbers of samples", "distances", "grid torso", "bytes")
@@ -176,7 +177,9 @@ esac
     )
     tool.chmod(0o755)
     monkeypatch.setattr(sanitizer, "find_sanitizer", lambda: str(tool))
-    (memory,), (races,) = (next(sanitizer.sanitize(kind, 5))["checks"] for kind in SANITIZERS)
+    (memory,), (races,) = (
+        next(sanitizer.sanitize(kind, 5, tmp_path))["checks"] for kind in SANITIZERS
+    )
     assert memory == {
         "name": "compute-sanitizer memcheck",
         "passed": True,
@@ -184,7 +187,7 @@ esac
     }
     assert not races["passed"] and "2 hazards" in races["found"]
     monkeypatch.setattr(sanitizer, "SECONDS", 0.1)
-    (part,) = sanitizer.sanitize("initcheck", 5)
+    (part,) = sanitizer.sanitize("initcheck", 5, tmp_path)
     assert part == {"skipped": ["compute-sanitizer initcheck: took longer than 0.1 s"]}
 
 

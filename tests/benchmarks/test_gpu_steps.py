@@ -98,9 +98,12 @@ def test_the_order() -> None:
     names = [step.name for step in made]
     assert len(set(names)) == len(names)
     proofs = [f"{kind}, {scene}" for kind in KINDS for scene in SCENES]
-    first = names.index("peaks")
-    assert names[first - len(proofs) : first] == proofs
+    first = names.index("PyTorch's arrays")
+    assert names[first - len(proofs) : first] == proofs and names[first + 1] == "peaks"
     sizes = [name[-4:-1] for name in names if name.startswith("plain") and name.endswith("²")]
     assert sizes == ["512"] * 2 + ["256"] * 2 + ["024"] * 2
-    assert {step.needs for step in made} == {"", *proofs}
-    assert [s.name for s in steps(Options(checks_only=True))] == names[:first]
+    references = [f"reference, {scene}" for scene in SCENES]
+    assert {step.needs for step in made} == {"", *references, *proofs}
+    for step in made:  # what is needed was done before
+        assert not step.needs or names.index(step.needs) < names.index(step.name)
+    assert [s.name for s in steps(Options(checks_only=True))] == names[: first + 1]

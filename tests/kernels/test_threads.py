@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from emogene.contract.errors import BadOption, SessionMisuse
 from emogene.kernels.grids import encode, encode_backward
 from emogene.kernels.threads import ThreadPool
-from tests.patience import PATIENCE, eventually
+from tests.patience import PATIENCE
 
 from . import scenes
 
@@ -76,15 +79,28 @@ def test_a_pool_needs_a_thread() -> None:
         ThreadPool(0)
 
 
+ABANDONING = """
+import os
+from emogene.kernels.threads import ThreadPool
+from tests.kernels.test_threads import work
+from tests.patience import eventually
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+before = threads()
+pool = ThreadPool(4)
+work(pool, 1)
+assert threads() == before + 3
+del pool
+eventually(lambda: threads() == before)  # a thread that was joined may still be listed
+"""
+
+
 def test_an_abandoned_pool_ends_its_threads() -> None:
-    before = _threads_of_this_process()
-    pool = ThreadPool(4)
-    work(pool, 1)
-    assert _threads_of_this_process() == before + 3
-    del pool
-    eventually(lambda: _threads_of_this_process() == before)  # joined is not yet out of the list
-
-
-def _threads_of_this_process() -> int:
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("Threads:"))
+    """In a process whose threads nothing else starts or ends."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", ABANDONING], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -81,8 +81,28 @@ def audio_to_motion(
 ) -> Float64:
     """Features (T, D) and pitch bins (T,) at 50 Hz, noise (16, T/8) → coefficients (T/2, outputs).
 
-    The first of each pair stands for a frame.
+    The first of each pair stands for a frame; in a model without pitch, the mean of both.
     """
+    condition = heard(t, features, bins) if "pitch_embed.weight" in t else heard_alone(t, features)
+    name = "vae.g_pre_net.0"
+    slow = convolved(condition, t[f"{name}.weight"], t[f"{name}.bias"], padding=2, stride=4)
+    flow = any(n.startswith("vae.prior_flow.") for n in t)
+    z = flow_backwards(t, "vae.prior_flow", noise, slow) if flow else noise
+    name = "vae.decoder.pre_net.0"
+    # A transposed convolution as wide as its stride: four columns a latent.
+    x = np.einsum("iok,it->otk", t[f"{name}.weight"], z).reshape(-1, 4 * z.shape[1])
+    x = wavenet(t, "vae.decoder.wn", x + t[f"{name}.bias"][:, None], condition, 5)
+    name = "vae.decoder.out_proj"
+    return convolved(x, t[f"{name}.weight"], t[f"{name}.bias"]).T
+
+
+def heard_alone(t: Tensors, features: Float64) -> Float64:
+    """The condition (64, T/2) of a model without pitch."""
+    return encoded(t, "mel_encoder", (features[::2] + features[1::2]).T / 2)
+
+
+def heard(t: Tensors, features: Float64, bins: NDArray[np.integer]) -> Float64:
+    """The condition (128, T/2) of speech, pitch, blinks and amplitudes."""
     speech = encoded(t, "mel_encoder", features[::2].T)
     pitch = encoded(t, "pitch_encoder", t["pitch_embed.weight"][bins[::2]].T)
     constant = [t["blink_embed.weight"][0]]
@@ -92,13 +112,4 @@ def audio_to_motion(
         constant.append(EYES * t["eye_amp_embed"])
     rows = [np.repeat(c[:, None], speech.shape[1], axis=1) for c in constant]
     joined = np.concatenate([speech, pitch, *rows])
-    condition = t["cond_proj.weight"] @ joined + t["cond_proj.bias"][:, None]
-    name = "vae.g_pre_net.0"
-    slow = convolved(condition, t[f"{name}.weight"], t[f"{name}.bias"], padding=2, stride=4)
-    z = flow_backwards(t, "vae.prior_flow", noise, slow)
-    name = "vae.decoder.pre_net.0"
-    # A transposed convolution as wide as its stride: four columns a latent.
-    x = np.einsum("iok,it->otk", t[f"{name}.weight"], z).reshape(-1, 4 * z.shape[1])
-    x = wavenet(t, "vae.decoder.wn", x + t[f"{name}.bias"][:, None], condition, 5)
-    name = "vae.decoder.out_proj"
-    return convolved(x, t[f"{name}.weight"], t[f"{name}.bias"]).T
+    return t["cond_proj.weight"] @ joined + t["cond_proj.bias"][:, None]

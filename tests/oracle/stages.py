@@ -60,7 +60,12 @@ class Person:
 def motion_cases(
     t: Tensors, rest: Float64, basis: Float64, rng: np.random.Generator
 ) -> Iterator[Case]:
-    """Audio-to-motion; outputs are moved from coefficients to landmarks, ``rest + basis c``."""
+    """Audio-to-motion; outputs are moved from coefficients to landmarks, ``rest + basis c``.
+
+    Args:
+        rest: (204,) landmarks where all coefficients are 0.
+        basis: (204, outputs).
+    """
     features = _single(rng.normal(size=(8 * LATENTS, t["mel_encoder.0.weight"].shape[1])))
     bins = rng.integers(1, 256, 8 * LATENTS).astype(np.int32)
     noise = _single(0.2 * rng.normal(size=(16, LATENTS)))
@@ -174,7 +179,9 @@ def _torso_cases(person: Person, rng: np.random.Generator) -> Iterator[Case]:
     raw = perceptron(t, "torso_canonicial_net", np.concatenate([features, *told], axis=1))
     argb = 1 / (1 + np.exp(-raw))
     rgba = np.concatenate([argb[:, 1:], argb[:, :1]], axis=1)
-    inputs = np.concatenate([features, position], axis=1)
+    # The exported network is always shown the head; one that is blind to it must not care.
+    shown = [] if s.get("torso_head_aware", False) else [_single(rng.uniform(size=(POINTS, 4)))]
+    inputs = np.concatenate([features, position, *shown], axis=1)
     bias = _single(biases["torso_colour_bias"])
     yield Case("torso_colour", {"inputs": inputs, "bias": bias}, {"rgba": rgba})
 

@@ -20,6 +20,7 @@ import soundfile
 from emogene.contract.errors import BadAudio
 from emogene.runtime import commands_run
 from emogene.runtime.audio import decode
+from emogene.runtime.command_output import warnings_said, without_library_chatter
 from tests.patience import eventually
 from tests.speech import spoken
 
@@ -147,7 +148,7 @@ def test_the_input_is_never_written_over(folder: Path, output: tuple[str, ...]) 
 def test_damage_that_can_be_lived_with_is_said(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with commands_run._warnings_said(), commands_run._without_library_chatter():
+    with warnings_said(), without_library_chatter():
         decode._broken("talk.mp3", 640, "lost sync")
     expected = "warning: talk.mp3 is damaged (lost sync); using the 640 samples that can be read"
     assert expected in capfd.readouterr().err

@@ -140,7 +140,9 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
     assert "published" in choose_renderer("fused", published, weights, on_cpu=True).beside
     # The torso's own networks may then run in any precision.
     assert choose(manifest=published, recast={"torso_colour"})[0] == "fused"
-    assert choose(recast={"torso_colour"})[0] == "wavefront"
+    cast = choose_renderer("auto", manifest, weights, on_cpu=True, recast={"torso_colour"})
+    assert (cast.used, cast.torso_of(manifest)) == ("fused", None)
+    assert cast.beside == "torso_colour was asked for in another precision"
     assert choose(marching="authors") == ("wavefront", "it marches each ray by itself")
     boxed = dataclasses.replace(manifest.field.march, box=((-0.9,) * 3, (0.9,) * 3))
     entered = dataclasses.replace(manifest, field=dataclasses.replace(manifest.field, march=boxed))
@@ -156,7 +158,10 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
         assert (chosen.used, chosen.beside, chosen.fallback) == ("gpu", "", "")
         assert chosen.torso_of(larger) == larger.torso
     assert choose(manifest=larger, recast={"super_resolution"}, gpu=gpu)[0] == "gpu"
-    assert choose(manifest=published, recast={"torso_colour"}, gpu=gpu)[0] == "fused"
+    assert choose(manifest=published, recast={"density", "torso_colour"}, gpu=gpu)[0] == "wavefront"
+    options = {"on_cpu": True, "recast": {"torso_colour"}, "gpu": gpu}
+    chosen = choose_renderer("auto", published, weights, **options)
+    assert (chosen.used, chosen.beside) == ("gpu", cast.beside)
     deform = dataclasses.replace(chest.deform, inputs=chest.deform.inputs + 16)
     colour = dataclasses.replace(chest.colour, inputs=chest.colour.inputs - 4 + 16)
     aware = dataclasses.replace(chest, deform=deform, colour=colour, head_code=16)

@@ -10,19 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import emogene
 from emogene.contract.data import Condition
 from emogene.contract.engine_directory import read_manifest
 from emogene.contract.errors import Failure
+from emogene.contract.manifest import WEIGHTS_FILE
 from emogene.contract.measure import psnr
 from emogene.contract.weights import POSES
+from emogene.exporters.inspection import inspect_engine_directory
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.plain import PlainField
 from emogene.runtime.backends.tensorrt import TensorRtRunner
 from emogene.runtime.render import gpu
 from tests.kernels.gpu.host_kernels import HASTY, kernels_of_kind
-from tests.runtime.engine_fixtures import add_engines
+from tests.runtime.engine_fixtures import add_engines, resign
 from tests.runtime.fake_cuda import Machine
 from tests.runtime.fake_tensorrt import install
 
@@ -112,5 +115,49 @@ def test_a_picture_larger_than_the_engine_takes(
             renderer.render(*asked)
         assert "\n" not in str(caught.value)
         assert avatar.renderer(32).render(*asked).image.shape == (32, 32, 3)
+    gc.collect()
+    assert not machine.allocations and not machine.graphs and not machine.streams
+
+
+def test_the_directorys_engines_see_the_heads_code(
+    machine: Machine, directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    manifest = read_manifest(directory)
+    assert manifest.torso.head_code
+    folder = tmp_path_factory.getbasetemp() / "kernels-enlarged"
+    machine.kernels.update(kernels_of_kind("wavefront", manifest.field, manifest.torso, folder))
+    for kernel in [k for k in machine.kernels if k.startswith("run_")]:
+        del machine.kernels[kernel]  # a launch would fail
+    with emogene.open(directory, threads=1, renderer="wavefront") as avatar:
+        asked = frame(avatar)
+        wanted = avatar.renderer(32, "exact").render(*asked).image
+    with emogene.open(directory, threads=1, renderer="gpu-wavefront-engines") as avatar:
+        found = avatar.renderer(32, "exact").render(*asked).image
+    assert psnr(found, wanted) > 65
+
+
+def test_a_torso_that_kernels_do_not_paint(machine: Machine, directory: Path) -> None:
+    """Its head's code has no tensors here: kernels paint the head, networks the rest."""
+    tensors = load_file(directory / WEIGHTS_FILE)
+    kept = {n: t for n, t in tensors.items() if not n.startswith("head_encoder.")}
+    save_file(kept, directory / WEIGHTS_FILE)
+    resign(directory)
+    manifest = read_manifest(directory)
+    machine.kernels.update(
+        kernels_of_kind("plain", manifest.field, None, directory.parent / "kernels")
+    )
+    said = "the directory's weights lack head_encoder.0.bias (16,)"
+    assert inspect_engine_directory(directory)["gpu_kernels_paint"] == (
+        f"the head, networks the rest: {said}"
+    )
+    with emogene.open(directory, threads=1, renderer="wavefront") as avatar:
+        asked = frame(avatar)
+        wanted = avatar.renderer(32, "exact").render(*asked).image
+    with emogene.open(directory, threads=1, strict=True) as avatar:
+        choice = avatar.renderer_choice
+        assert (choice.used, choice.beside, choice.fallback) == ("gpu", said, "")
+        renderer = avatar.renderer(32, "exact")
+        assert renderer.name == "head by gpu (plain, sm_86)"
+        assert psnr(renderer.render(*asked).image, wanted) > 65
     gc.collect()
     assert not machine.allocations and not machine.graphs and not machine.streams

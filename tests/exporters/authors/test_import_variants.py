@@ -15,10 +15,8 @@ import torch
 from emogene.contract.errors import BadCheckpoint
 from emogene.exporters.authors.assemble import import_avatar
 from emogene.exporters.authors.dataset import load_dataset
-from emogene.exporters.exporting import compare_stages
 
 from .checkpoints import (
-    FEATURES,
     PICTURE,
     SETTINGS,
     Folders,
@@ -127,18 +125,6 @@ def test_other_audio_to_motion_models(tmp_path: Path, motion: int, pitch: bool) 
     assert (config.motion, config.pitch) == (motion, pitch)
     assert config.folding == ("scaled" if motion == 204 else "basis")
     assert ("would refuse these 204" in " ".join(said)) == (motion == 204)
-    if not pitch:
-        (report,) = compare_stages(
-            avatar, ["audio_to_motion"], tmp_path, 1, "x", lambda *_: None, lambda _: None
-        )
-        assert report.relative_l2 < 1e-5
-        heard = torch.randn(1, 16, FEATURES)
-        bins = torch.ones(1, 16, dtype=torch.int32)
-        with torch.no_grad():
-            code = avatar.audio_to_motion.condition(heard, bins)
-            pairs = heard.view(1, 8, 2, FEATURES).mean(2).transpose(1, 2)
-            expected = avatar.audio_to_motion.mel_encoder(pairs)
-        torch.testing.assert_close(code, expected)
 
 
 def test_fields_of_the_data_set_that_are_missing_or_wrong_are_all_named(tmp_path: Path) -> None:

@@ -34,14 +34,18 @@ class Stage:
             self.made(before + 1)
 
 
+MakeStage = Callable[..., Stage]
+OpenSession = Callable[..., Session]
+
+
 @pytest.fixture
-def open_session(avatar: emogene.Avatar) -> Callable[..., Session]:
+def open_session(avatar: emogene.Avatar) -> OpenSession:
     """A live session of the tiny avatar, small."""
     return lambda **options: avatar.session(profile="live", **({"size": 8, "seed": 5} | options))
 
 
 @pytest.fixture
-def stage(open_session: Callable[..., Session]) -> Iterator[Callable[..., Stage]]:
+def stage(open_session: OpenSession) -> Iterator[MakeStage]:
     """A driver that has made its first frame; keyword arguments as those of the driver."""
     open_drivers: list[LiveDriver] = []
 

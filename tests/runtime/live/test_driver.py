@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 import emogene
-from emogene import Frame, Session
+from emogene import Frame
 from emogene.contract.errors import BadOption, SessionMisuse
 from emogene.runtime.live.driver import LiveDriver
 from emogene.runtime.live.options import PERIOD, LiveOptions
 from tests.patience import PATIENCE, eventually
 
-from .conftest import Stage
+from .conftest import MakeStage, OpenSession, Stage
 
-MakeStage = Callable[..., Stage]
 DELAY = 9
 """Frames that the live profile looks ahead."""
 IN_HAND = DELAY + 2
@@ -105,7 +103,7 @@ def test_a_gap_in_the_sound_is_filled_and_the_stream_goes_on(stage: MakeStage) -
     assert [f.index for f in frames] == list(range(35))
 
 
-def test_bytes_and_other_rates(stage: MakeStage, open_session: Callable[..., Session]) -> None:
+def test_bytes_and_other_rates(stage: MakeStage, open_session: OpenSession) -> None:
     here = stage(session=open_session(sample_rate=48_000))
     tone = np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)
     raw = (tone * 16_384).astype("<i2").tobytes()
@@ -162,7 +160,7 @@ def test_a_profile_that_waits_for_the_end_is_refused(avatar: emogene.Avatar) -> 
 
 
 @pytest.mark.parametrize("act", ["push", "set_emotion"])
-def test_a_session_in_use_is_refused(open_session: Callable[..., Session], act: str) -> None:
+def test_a_session_in_use_is_refused(open_session: OpenSession, act: str) -> None:
     session = open_session()
     getattr(session, act)(np.zeros(1, np.float32) if act == "push" else "sad")
     with pytest.raises(SessionMisuse, match="nothing was done with, found one in use"):
@@ -170,10 +168,11 @@ def test_a_session_in_use_is_refused(open_session: Callable[..., Session], act: 
 
 
 def test_drivers_leave_no_thread_and_no_descriptor(
-    open_session: Callable[..., Session], tmp_path: Path
+    open_session: OpenSession, tmp_path: Path
 ) -> None:
     def holds() -> tuple[int, int]:
-        return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+        # A driver's threads are Python's; those of kernels and networks come when they are needed.
+        return threading.active_count(), len(os.listdir("/proc/self/fd"))
 
     shown: list[Frame] = []
     for number in range(12):
@@ -181,17 +180,14 @@ def test_drivers_leave_no_thread_and_no_descriptor(
             open_session(), log=tmp_path / str(number), on_frame=shown.append
         ) as driver:
             driver.push(np.zeros(1600, np.float32))
-            eventually(lambda: len(shown) > 0)  # a frame starts the kernels' threads
+            eventually(lambda: len(shown) > 0)
         shown.clear()
         if number == 1:
             before = holds()
-    threads, descriptors = holds()
-    assert descriptors <= before[1]
-    # Ten drivers; the kernels may have needed another thread of theirs meanwhile.
-    assert threads <= before[0] + 1
+    eventually(lambda: all(now <= then for now, then in zip(holds(), before, strict=True)))
 
 
-def test_async_iteration(open_session: Callable[..., Session]) -> None:
+def test_async_iteration(open_session: OpenSession) -> None:
     async def take(driver: LiveDriver) -> list[int]:
         indices = []
         async for frame in driver:
@@ -208,7 +204,7 @@ def test_async_iteration(open_session: Callable[..., Session]) -> None:
     assert indices == list(range(len(indices))) and 5 <= len(indices) <= 30
 
 
-def test_a_cancelled_task_takes_no_frame_with_it(open_session: Callable[..., Session]) -> None:
+def test_a_cancelled_task_takes_no_frame_with_it(open_session: OpenSession) -> None:
     async def cancelled(driver: LiveDriver) -> None:
         async def wait() -> None:
             async for _ in driver:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import emogene
-from emogene import Frame, Session
+from emogene import Frame
 from emogene.contract.emotions import EMOTIONS
 from emogene.contract.errors import BadInput, BadOutput, EmoGeneError
 from emogene.runtime.live.driver import LiveDriver
@@ -20,9 +19,7 @@ from emogene.runtime.live.options import PERIOD, LiveOptions
 from emogene.runtime.live.replay import replay
 from tests.lawbook import assert_same_frames
 
-from .conftest import Stage
-
-MakeStage = Callable[..., Stage]
+from .conftest import MakeStage, OpenSession, Stage
 
 
 def all_taken(here: Stage, frames: list[Frame]) -> None:
@@ -66,7 +63,7 @@ def spoken_into(
 @pytest.mark.parametrize(("seed", "rate"), [(0, 16_000), (1, 16_000), (2, 22_050)])
 def test_a_session_replays_bit_for_bit(
     stage: MakeStage,
-    open_session: Callable[..., Session],
+    open_session: OpenSession,
     avatar: emogene.Avatar,
     speech: NDArray[np.float32],
     tmp_path: Path,
@@ -156,7 +153,7 @@ def test_what_is_no_log_is_refused_by_line(
 
 
 def test_places_that_are_refused(
-    stage: MakeStage, open_session: Callable[..., Session], avatar: emogene.Avatar, tmp_path: Path
+    stage: MakeStage, open_session: OpenSession, avatar: emogene.Avatar, tmp_path: Path
 ) -> None:
     with pytest.raises(BadInput, match=r"nowhere/events\.jsonl: expected a file of a live log"):
         replay(tmp_path / "nowhere", avatar)
