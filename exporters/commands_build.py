@@ -127,6 +127,8 @@ def build_engines(
             found="both",
             remedy="leave one of them out",
         )
+    if checkpoints is not None:
+        given.refuse_published(checkpoints)
     words = ["emogene-export", "build-engines", *([str(checkpoints)] if checkpoints else [])]
     words += [] if named.nothing else named.words()
     words += ["-o", str(output)]

@@ -119,6 +119,21 @@ Noise = Annotated[
 ]
 
 
+def refuse_published(folder: Path) -> None:
+    """Refuse a published training folder that was named as one of our checkpoints folders.
+
+    Raises:
+        BadOption: naming the options it may belong to.
+    """
+    if folder.is_dir() and any(folder.glob("model_ckpt_steps_*.ckpt")):
+        raise BadOption(
+            str(folder),
+            expected="a checkpoints folder",
+            found="one model of the published training code",
+            remedy="name it by --a2m, --lm-deform, --head or --torso, and the others beside it",
+        )
+
+
 @dataclass(frozen=True)
 class Given:
     """What was typed, option by option."""

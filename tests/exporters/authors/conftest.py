@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from emogene.exporters.authors.assemble import ImportOptions, Sources, import_avatar
-from emogene.exporters.build import build_engine_directory
 from emogene.reference.avatar import ReferenceAvatar
 from tests.tiny_avatar import once
 
 from .checkpoints import Folders, folders_in, write_folders
+from .shared_exports import build_sharing_speech
 
 
 def sources_of(folders: Folders) -> Sources:
@@ -44,5 +44,5 @@ def imported_engines(tmp_path_factory: pytest.TempPathFactory, imported: Referen
     """Its engine directory. Read only."""
     checkpoints = once(tmp_path_factory, "published-checkpoints", imported.save)
     return once(
-        tmp_path_factory, "published-engines", lambda to: build_engine_directory(checkpoints, to)
+        tmp_path_factory, "published-engines", lambda to: build_sharing_speech(checkpoints, to)
     )

@@ -262,6 +262,9 @@ def _other_box(at: Place) -> str:
 CASES: dict[str, Callable[[Place], str]] = {
     "found no --lm-deform, no --dataset": _few_options,
     "expected a checkpoints folder or published checkpoints": _both,
+    "one model of the published training code": lambda at: refused(
+        lambda: build_engines(at.path / "e", checkpoints=at.folders.torso)
+    ),
     "expected a folder with model_ckpt_steps_<N>.ckpt": lambda at: at.said(deformation=at.path),
     "expected a checkpoint of the published training code": _damaged,
     "Bad CRC-32": _changed,

@@ -16,7 +16,6 @@ from emogene.contract.engine_directory import read_manifest
 from emogene.contract.measure import psnr, relative_l2
 from emogene.exporters.authors.assemble import ImportOptions, import_avatar
 from emogene.exporters.authors.dataset import poses
-from emogene.exporters.build import build_engine_directory
 from emogene.kernels.gpu import nvrtc
 from emogene.kernels.gpu.kinds import KINDS
 from emogene.reference.avatar import ReferenceAvatar
@@ -29,6 +28,7 @@ from tests.tiny_avatar import once
 
 from .checkpoints import SETTINGS, Folders, dataset_fields, torso_model, write_run
 from .conftest import sources_of
+from .shared_exports import build_sharing_speech
 
 PLAIN = {**SETTINGS, "with_sr": False, "smo_win_size": 5, "eye_blink_dim": 2}
 
@@ -39,6 +39,9 @@ VARIANTS: dict[str, tuple[dict[str, Any], bool]] = {
     "full size head alone": (PLAIN, False),
 }
 """Settings, and whether there is a torso."""
+
+USUAL = "enlarged"
+"""The one that other tests build, too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +59,9 @@ def variant(
     request: pytest.FixtureRequest, folders: Folders, tmp_path_factory: pytest.TempPathFactory
 ) -> Variant:
     settings, chest = VARIANTS[request.param]
+    if request.param == USUAL:
+        imported, engines = map(request.getfixturevalue, ("imported", "imported_engines"))
+        return Variant(torso_model(settings), settings, imported, engines)
     noisy = "constant noise" in request.param
     root = tmp_path_factory.mktemp("variant")
     model = torso_model(settings, alone=not chest)
@@ -69,7 +75,7 @@ def variant(
     avatar.save(root / "checkpoints")
     name = request.param.replace(" ", "-").replace(",", "")
     engines = once(
-        tmp_path_factory, name, lambda to: build_engine_directory(root / "checkpoints", to)
+        tmp_path_factory, name, lambda to: build_sharing_speech(root / "checkpoints", to)
     )
     return Variant(model, settings, avatar, engines)
 
