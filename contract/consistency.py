@@ -117,7 +117,8 @@ def hearing_problems(spec: HearingSpec) -> list[str]:
     """What is out of range in how sound is heard."""
     if 1 <= spec.pitch_middle <= SAMPLES_PER_FEATURE:
         return []
-    return [f"pitch is looked for around a sample of 1 to 320, not {spec.pitch_middle}"]
+    known = f"a sample of 1 to {SAMPLES_PER_FEATURE}"
+    return [f"pitch is looked for around {known}, not {spec.pitch_middle}"]
 
 
 def camera_problems(camera: Intrinsics) -> list[str]:

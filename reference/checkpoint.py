@@ -78,6 +78,20 @@ def load_tensors(network: nn.Module, tensors: Mapping[str, Tensor], where: str) 
     Raises:
         BadCheckpoint: names or shapes differ; the message lists every one of them.
     """
+    check_names_and_shapes(network, tensors, where)
+    wanted = network.state_dict()
+    network.load_state_dict({name: t.to(wanted[name].dtype) for name, t in tensors.items()})
+
+
+def check_names_and_shapes(network: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Refuse tensors that are not a network's own, as `load_tensors` does.
+
+    Args:
+        network: one on PyTorch's device ``meta``, which takes no memory, will do.
+
+    Raises:
+        BadCheckpoint: names or shapes differ; the message lists every one of them.
+    """
     wanted = network.state_dict()
     missing = sorted(set(wanted) - set(tensors))
     unexpected = sorted(set(tensors) - set(wanted))
@@ -96,7 +110,6 @@ def load_tensors(network: nn.Module, tensors: Mapping[str, Tensor], where: str) 
             found="; ".join(said),
             remedy="use the checkpoint with the configuration it was trained with",
         )
-    network.load_state_dict({name: t.to(wanted[name].dtype) for name, t in tensors.items()})
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from ..contract import stages
 from ..contract.engine_directory import check_files, file_path, read_manifest
 from ..contract.errors import BadEngineDirectory, EmoGeneError
-from ..contract.manifest import WEIGHTS_FILE, Manifest
+from ..contract.manifest import REBUILD, WEIGHTS_FILE, Manifest
 from .backends.choice import AUTO, Candidate, choose, failed
 from .backends.compatibility import engine_obstacle, library_obstacle
 from .backends.driver import Driver, find_driver
@@ -102,6 +102,7 @@ def doctor(directory: Path | None = None, backend: str = AUTO) -> Diagnosis:
     try:
         manifest = read_manifest(directory)
         check_files(directory, manifest)
+        pictures = _pictures(directory, manifest)
     except BadEngineDirectory as error:
         why = failed("", error, wanted=True).reason
         return Diagnosis(str(directory), False, "", why, error.remedy, checks)
@@ -111,7 +112,6 @@ def doctor(directory: Path | None = None, backend: str = AUTO) -> Diagnosis:
     made = choose(directory, manifest, backend, driver=driver)
     engines = _engines(directory, manifest, driver)
     live = _live(directory, manifest, backend)
-    pictures = _pictures(directory, manifest)
     return Diagnosis(
         *(str(directory), True, made.used, made.why, "", checks, made.candidates, engines),
         live=live,
@@ -120,8 +120,14 @@ def doctor(directory: Path | None = None, backend: str = AUTO) -> Diagnosis:
 
 
 def _pictures(folder: Path, manifest: Manifest) -> Check:
-    with safe_open(file_path(folder, WEIGHTS_FILE), framework="np") as stored:
-        reach = gpu_reach(manifest, stored_shapes(stored))
+    path = file_path(folder, WEIGHTS_FILE)
+    try:
+        with safe_open(path, framework="np") as stored:
+            reach = gpu_reach(manifest, stored_shapes(stored))
+    except (SafetensorError, OSError) as error:
+        raise BadEngineDirectory(
+            str(path), expected="a safetensors file", found=str(error), remedy=REBUILD
+        ) from None
     whole = not (reach.obstacle or reach.beside)
     return Check("GPU kernels paint", WORKS if whole else NOT_NEEDED, reach.said)
 

@@ -93,7 +93,7 @@ class Apart:
                     raise GivenUp(what)
                 yield what
         except (EOFError, OSError):
-            self._process.join(1)
+            self._process.join(10)
             why = f"its process ended, exit code {self._process.exitcode}"
             self._end()
             raise GivenUp(why) from None

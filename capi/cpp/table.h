@@ -1,8 +1,8 @@
 // What Python does for the library: functions that bridge.py writes into this table, below what the
 // library says of itself.
 //
-// structures.py mirrors these layouts. Every function of Python's answers an emogene_status and, unless that is
-// EMOGENE_OK or EMOGENE_NO_FRAME, writes a line of text of at most kMessage bytes to `message`.
+// structures.py mirrors these layouts. Every function of Python's answers an emogene_status and, unless
+// that is EMOGENE_OK or EMOGENE_NO_FRAME, writes a line of text of at most kMessage bytes to `message`.
 // Avatars and sessions are known by the numbers that the library gives them.
 #pragma once
 

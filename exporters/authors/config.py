@@ -167,14 +167,17 @@ class _Written:
     """A value written out: every alias in full, names as strings, and no more than is bearable."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._count, self._length = 0, 0
 
     def of(self, path: Path, value: Any, depth: int) -> Any:
         self._count += 1
-        if self._count > MOST_VALUES or depth > DEEPEST:
+        self._length += len(value) if isinstance(value, str) else 0
+        if self._count > MOST_VALUES or self._length > LARGEST or depth > DEEPEST:
             raise _refusal(path, "values that name themselves, or more of them than settings have")
         if isinstance(value, dict):
-            return {str(k): self.of(path, v, depth + 1) for k, v in value.items()}
+            return {
+                self.of(path, str(k), depth): self.of(path, v, depth + 1) for k, v in value.items()
+            }
         if isinstance(value, (list, tuple, set)):
             return [self.of(path, v, depth + 1) for v in value]
         return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

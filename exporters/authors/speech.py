@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...contract.errors import BadCheckpoint, MissingExtra
-from ...reference.checkpoint import load_tensors, read_tensors
+from ...reference.checkpoint import check_names_and_shapes, load_tensors, read_tensors
 from ...reference.speech_encoder import (
     CONV_KERNELS,
     CONV_STRIDES,
@@ -50,7 +51,6 @@ def load_speech_encoder(source: str, features: int) -> SpeechEncoder:
             found=f"width {config.hidden}",
             remedy=f"name its own by --hubert; the published one is {PUBLISHED_HUBERT}",
         )
-    encoder = SpeechEncoder(config)
     path = next((folder / n for n in WEIGHTS if (folder / n).is_file()), None)
     if path is None:
         raise BadCheckpoint(
@@ -60,7 +60,11 @@ def load_speech_encoder(source: str, features: int) -> SpeechEncoder:
             remedy="copy them too, or fetch the folder again",
         )
     tensors = read_tensors(path) if path.suffix == ".safetensors" else tensors_of_file(path)
-    named = _named(tensors, encoder)
+    with torch.device("meta"):  # settings alone must not fill the memory
+        shape = SpeechEncoder(config)
+    named = _named(tensors, shape)
+    check_names_and_shapes(shape, named, str(path))
+    encoder = SpeechEncoder(config)
     load_tensors(encoder, named, str(path))
     broken = [name for name, tensor in named.items() if not bool(tensor.isfinite().all())]
     if broken:

@@ -153,8 +153,9 @@ def candidates() -> Iterator[str]:
         for name in _NAMES[:2]:
             # CUDA 13 keeps all its wheels' libraries in one folder, 12 one folder for each wheel.
             yield from sorted(map(str, Path(place).glob(f"*/lib/{name}")), reverse=True)
-    for variable in ("CUDA_HOME", "CUDA_PATH"):
-        if home := os.environ.get(variable):
+    homes = [os.environ.get(variable) for variable in ("CUDA_HOME", "CUDA_PATH")]
+    for home in (*homes, "/usr/local/cuda"):
+        if home:
             yield from (f"{home}/lib64/{name}" for name in _NAMES)
     yield from _NAMES
 

@@ -156,7 +156,8 @@ def find_candidates(windows: Float32, settings: PitchSettings) -> Candidates:
     row, lag = _strongest(ratio, *_maxima(ratio, settings), settings)
     below_ceiling = (lag + 1) * settings.ceiling_hz > SAMPLE_RATE
     row, lag = row[below_ceiling], lag[below_ceiling]
-    place, height = sinc_maximum(ratio, row, lag, _REFINING_DEPTH)
+    depth = min(_REFINING_DEPTH, _lags_beyond(settings))
+    place, height = sinc_maximum(ratio, row, lag, depth)
     column = np.arange(len(row)) - np.searchsorted(row, row)
     hertz = SAMPLE_RATE / place
     usable = hertz < settings.ceiling_hz
@@ -173,12 +174,21 @@ def _maxima(ratio: Float64, settings: PitchSettings) -> tuple[Lags, Lags]:
 
     Lags of frequencies above the ceiling are among them: they compete for the places.
     """
-    longest = min(settings.window // PERIODS_PER_WINDOW + 2, settings.window // 2)
-    first, last = _SHORTEST_LAG, longest
+    first, last = _SHORTEST_LAG, _longest_lag(settings)
     left, here, right = (ratio[:, first + k : last + k] for k in (-1, 0, 1))
     found = (here > left) & (here >= right) & (here > 0.5 * settings.voicing_threshold)
     row, lag = np.nonzero(found)
     return row, lag + first
+
+
+def _longest_lag(settings: PitchSettings) -> int:
+    """One past the last lag at which a maximum is looked for."""
+    return min(settings.window // PERIODS_PER_WINDOW + 2, settings.window // 2)
+
+
+def _lags_beyond(settings: PitchSettings) -> int:
+    """Lags that are known past every maximum: fewer than wanted where windows are short."""
+    return settings.window // 2 - _longest_lag(settings) + 1
 
 
 def _strongest(ratio: Float64, row: Lags, lag: Lags, settings: PitchSettings) -> tuple[Lags, Lags]:
@@ -188,7 +198,8 @@ def _strongest(ratio: Float64, row: Lags, lag: Lags, settings: PitchSettings) ->
         return row, lag
     left, here, right = (ratio[row, lag + k] for k in (-1, 0, 1))
     place = lag + 0.5 * (right - left) / (2 * here - left - right)
-    height = _reflected(sinc_interpolated(ratio, row, place, _RANKING_DEPTH))
+    depth = min(_RANKING_DEPTH, _lags_beyond(settings))
+    height = _reflected(sinc_interpolated(ratio, row, place, depth))
     merit = height - settings.octave_cost * np.log2(settings.floor_hz * place / SAMPLE_RATE)
     order = np.lexsort((-merit, row))
     rank = np.arange(len(row)) - np.searchsorted(row, row)

@@ -168,7 +168,7 @@ class PitchTracker:
         """
         left = features_of(self._pushed) - self._given
         end = -(-(self._given + left) // BLOCK) * BLOCK * SAMPLES_PER_FEATURE
-        silence = np.zeros(end - self._pushed + self._settings.after, np.float32)
+        silence = np.zeros(max(0, end - self._pushed + self._settings.after), np.float32)
         early = self._analyse(silence)
         rest = self._path.decide(max(0, left - len(early)))
         return np.concatenate([early, rest])[:left]

@@ -74,6 +74,36 @@ def test_without_a_gpu_it_says_so_and_needs_little() -> None:
     assert done.stderr.startswith("no GPU to measure: ")
 
 
+def test_from_a_source_tree_that_lost_its_links(tmp_path: Path) -> None:
+    for part in ("benchmarks", "contract", "kernels"):
+        (tmp_path / part).symlink_to(ROOT / part)
+    package = tmp_path / "src" / "emogene"
+    package.mkdir(parents=True)
+    package.joinpath("__init__.py").write_bytes((ROOT / "src/emogene/__init__.py").read_bytes())
+    (package / "kernels").write_text("../../kernels")  # as a system without links has it
+    copied = tmp_path / "here" / "benchmarks"
+    copied.mkdir(parents=True)
+    copied.joinpath("__init__.py").write_bytes((ROOT / "benchmarks/__init__.py").read_bytes())
+    for name in ("contract", "kernels", "src"):
+        (tmp_path / "here" / name).symlink_to(tmp_path / name)
+    code = "import benchmarks, emogene.kernels.gpu.resources as n; print(n.__file__)"
+    # -S: without the site-packages, in which the package is installed.
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-S",
+            "-c",
+            f"import sys; sys.path.append({str(copied.parent)!r}); {code}",
+        ],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "here/kernels/gpu/resources.py")
+
+
 @needs_nvrtc
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_120"])
 def test_the_measuring_kernels_compile(architecture: str) -> None:

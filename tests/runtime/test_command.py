@@ -227,7 +227,7 @@ def test_a_damaged_directory_is_one_clear_line(folder: Path, tmp_path: Path) -> 
 
 def test_interrupted(folder: Path) -> None:
     (folder / "out.mp4").write_bytes(b"what stood before")
-    soundfile.write(folder / "long.wav", np.tile(spoken(), 40), 16_000)
+    soundfile.write(folder / "long.wav", np.tile(spoken(), 400), 16_000)
     names = {p.name for p in folder.iterdir()}
     process = start(folder, "long.wav", "--engine-dir", "e", "-o", "out.mp4", "--size", "256")
     eventually(lambda: {p.name for p in folder.iterdir()} != names)  # frames are being written

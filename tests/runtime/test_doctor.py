@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from emogene.contract.codec import to_plain
-from emogene.contract.manifest import MANIFEST_FILE
+from emogene.contract.engine_directory import hash_file, read_manifest
+from emogene.contract.manifest import MANIFEST_FILE, WEIGHTS_FILE
 from emogene.kernels import native
 from emogene.runtime import doctor_checks
 from emogene.runtime.backends.driver import Driver
@@ -132,6 +134,20 @@ def test_a_directory_with_engines(machine: Machine, directory: Path) -> None:
     assert machine.log == []
     machine.gpus = 0
     assert {engine.status for engine in doctor(directory).engines} == {"not needed"}
+
+
+def test_weights_that_are_none(directory: Path) -> None:
+    """Signed by whoever wrote them, so that no hash tells."""
+    (directory / WEIGHTS_FILE).write_bytes(b"\xff" * 64)
+    manifest = read_manifest(directory)
+    made = dataclasses.replace(
+        manifest,
+        files={**manifest.files, WEIGHTS_FILE: hash_file(directory / WEIGHTS_FILE)},
+    )
+    (directory / MANIFEST_FILE).write_bytes(made.to_bytes())
+    found = doctor(directory)
+    assert not found.runs and WEIGHTS_FILE in found.why and "safetensors" in found.why
+    assert found.remedy and found.pictures is None
 
 
 def test_a_directory_that_is_damaged(directory: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emogene.contract.units import SAMPLE_RATE, SAMPLES_PER_FEATURE
+from emogene.runtime.audio.autocorrelation import PitchSettings
 from emogene.runtime.audio.pitch import (
     BLOCK,
     PitchTracker,
@@ -41,6 +42,20 @@ def test_tones_are_found_within_one_percent(hz, harmonics):
     # The first and last windows reach outside the sound and are rougher.
     assert np.abs(found[2:-2] / hz - 1).max() < 0.01
     assert np.median(np.abs(found / hz - 1)) < 0.001
+
+
+@pytest.mark.parametrize("floor", [50.0, 200.0, 400.0])
+def test_other_floors_have_other_windows(floor):
+    """Short windows leave fewer lags to interpolate with."""
+    found = pitch(tone(450, harmonics=3), PitchSettings(floor_hz=floor))
+    assert np.abs(found[2:-2] / 450 - 1).max() < 0.01
+
+
+@pytest.mark.parametrize("middle", [1, 160, 320])
+def test_a_stream_that_ends_with_a_block_is_given_whole(middle):
+    tracker = PitchTracker(PitchSettings(middle=middle))
+    early = tracker.push(tone(200, seconds=BLOCK * SAMPLES_PER_FEATURE / SAMPLE_RATE))
+    assert len(early) + len(tracker.flush()) == BLOCK
 
 
 def test_a_missing_fundamental_is_heard():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import errno
+import itertools
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from emogene.contract.errors import BadCheckpoint, BadOption, BadOutput, Failure
+from emogene.training import loop as training_loop
 from emogene.training.files import truncate_rows, write_atomically
 from emogene.training.loop import Loop, LoopConfig, cosine_rate
 
@@ -137,12 +140,16 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [entry.name for entry in tmp_path.iterdir()] == ["state.safetensors"]
 
 
-def test_time_is_a_budget_too(tmp_path: Path) -> None:
-    loop = start(tmp_path, LoopConfig(minutes=0.002))
+def test_time_is_a_budget_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, wall = itertools.count(100.0, 5.0), itertools.count(700.0, 8.0)
+    clocks = SimpleNamespace(process_time=lambda: next(cpu), monotonic=lambda: next(wall))
+    monkeypatch.setattr(training_loop, "time", clocks)
+    loop = start(tmp_path, LoopConfig(minutes=1))
     run(loop)
-    assert loop.step > 0
-    assert 0.12 <= loop.spent_s < 1.0
-    assert loop.spent["steps"] == loop.step and loop.spent["wall_s"] >= 0.1
+    assert loop.step > 5
+    assert 60.0 <= loop.spent_s <= 65.0
+    assert loop.spent["steps"] == loop.step
+    assert loop.spent["wall_s"] == pytest.approx(loop.spent_s * 8 / 5)
 
 
 def test_no_budget_is_refused(tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ def test_everything_wrong_is_named_at_once() -> None:
         ("a: &a [*a]\n", "name themselves"),
         ("a: &a {b: *a}\n", "name themselves"),
         (LAUGHS, "more of them than settings have"),
+        (f"a: &a {'x' * 100_000}\nb: [*a, *a]\n", "more of them than settings have"),
+        (f"a: &a {'x' * 100_000}\nb: {{? *a : 1}}\nc: {{? *a : 1}}\n", "more of them than"),
         ("base_config: &b [x.yaml, *b]\n", "name themselves"),
     ],
 )

@@ -18,10 +18,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emogene.contract.errors import BadCheckpoint
-from emogene.exporters.authors import face_model
+from emogene.exporters.authors import face_model, speech
 from emogene.exporters.authors.assemble import import_avatar
 from emogene.exporters.authors.face_model import MODEL_FILE, VERTICES_FILE, load_face_model
 from emogene.exporters.authors.speech import load_speech_encoder
+from emogene.reference.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 from .checkpoints import FEATURES, Folders, write_hubert
 from .conftest import sources_of
@@ -169,6 +170,25 @@ def test_speech_encoders_that_do_not_fit_together(
     config = json.loads((folders.hubert / "config.json").read_text()) | changed
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(BadCheckpoint, match="name the folder of facebook/hubert-large"):
+        load_speech_encoder(str(tmp_path), FEATURES)
+
+
+def test_settings_of_a_speech_encoder_alone_take_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They name 19 GB of layers; the weights beside them have a few kilobytes."""
+    write_hubert(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text()) | {"conv_dim": [16_384] * 7}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+
+    def weightless(config: SpeechEncoderConfig) -> SpeechEncoder:
+        assert torch.empty(0).device.type == "meta"
+        return SpeechEncoder(config)
+
+    monkeypatch.setattr(speech, "SpeechEncoder", weightless)
+    with pytest.raises(
+        BadCheckpoint, match=r"conv_layers\.0\.conv\.weight is .* instead of \(16384"
+    ):
         load_speech_encoder(str(tmp_path), FEATURES)
 
 

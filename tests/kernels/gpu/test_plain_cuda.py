@@ -42,6 +42,22 @@ def test_pictures_equal_the_reference(kind: str, kernels: str) -> None:
     assert found[1].head is not None and found[1].head.tobytes() == found[0].head.tobytes()
 
 
+@pytest.mark.parametrize("kernels", KINDS)
+@pytest.mark.parametrize("torso", fused_scenes.PUBLISHED_TORSOS)
+def test_published_torsos_equal_the_reference(torso: str, kernels: str) -> None:
+    scene = fused_scenes.scene("realtime", torso=fused_scenes.PUBLISHED_TORSOS[torso])
+    reference = ReferenceField(scene.field, scene.weights, scene.torso)
+    wanted = reference.render(scene.inputs, scene.background).image
+    behind = scene.background.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    with open_gpu(PATH.api) as gpu:
+        field = KINDS[kernels](gpu, scene.field, scene.weights, scene.torso)
+        found = field.render(scene.inputs, scene.background).image
+        planes = field.render_planes(scene.inputs, np.ascontiguousarray(behind)).planes
+        field.close()
+    assert found is not None and wanted is not None and psnr(found, wanted) >= 50
+    assert np.abs(planes.transpose(1, 2, 0) * 255 - found).max() <= 0.51
+
+
 def test_pytorch_reads_a_picture_where_it_lies() -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
