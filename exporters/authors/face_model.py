@@ -7,6 +7,8 @@ they move with the 80 identity and 64 expression coefficients.
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,10 @@ MOST_POINTS = 200_000
 MEDIAPIPE_POINTS = 468
 
 LARGEST = 1 << 30
-"""Bytes the model's file may have; the published one has 133 million."""
+"""Bytes the model's file may have, packed or not; the published one has 133 million."""
+
+_PACKED, _HEADER, _PIECE = 15, 128, 1 << 20
+"""Of MATLAB's format: kind of a packed element, bytes before the first one; bytes read at once."""
 
 IBUG_FROM_MEDIAPIPE = (
     *(127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356),
@@ -83,7 +88,8 @@ def load_face_model(folder: Path) -> FaceModel:
         if not file.is_file() or file.stat().st_size > LARGEST:
             raise _refusal(file, "nothing there" if not file.is_file() else "a file too large")
     try:
-        # What a packed file would unpack to is asked before any of it is.
+        # What a packed file would unpack to is asked before any of it is kept.
+        _check_unpacked(path)
         points = _points({name: (shape, kind) for name, shape, kind in whosmat(path)})
         model = loadmat(path, variable_names=list(WIDTHS))
         mean = _numbers(model, "meanshape").reshape(points, 3)
@@ -98,6 +104,26 @@ def load_face_model(folder: Path) -> FaceModel:
         identity[chosen].reshape(flat, IDENTITY),
         expression[chosen].reshape(flat, EXPRESSION),
     )
+
+
+def _check_unpacked(path: Path) -> None:
+    """Count the bytes that a file's elements unpack to, whatever they say of themselves."""
+    with path.open("rb") as file:
+        order = "<" if file.read(_HEADER).endswith(b"IM") else ">"
+        unpacked = 0
+        while len(tag := file.read(8)) == 8:
+            kind, left = struct.unpack(f"{order}II", tag)
+            if kind != _PACKED:
+                file.seek(left, 1)
+                continue
+            unpacking = zlib.decompressobj()
+            while left and (piece := file.read(min(left, _PIECE))):
+                left -= len(piece)
+                while piece:
+                    unpacked += len(unpacking.decompress(piece, _PIECE))
+                    piece = unpacking.unconsumed_tail
+                    if unpacked > LARGEST:
+                        raise ValueError(f"more than {LARGEST} bytes once it is unpacked")
 
 
 def _points(arrays: dict[str, tuple[tuple[int, ...], str]]) -> int:

@@ -14,7 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import emogene
+from emogene.contract.engine_directory import read_manifest
 from emogene.contract.errors import BadCheckpoint, BadInput, BadOption
+from emogene.contract.hearing import OWN_HEARING
+from emogene.contract.stages import REQUIRED_STAGES
+from emogene.contract.units import SAMPLES_PER_FRAME
+from emogene.exporters.build import build_engine_directory
 from emogene.reference.avatar import ReferenceAvatar
 from emogene.runtime.command_line import exit_code
 from emogene.training.commands import app
@@ -28,6 +34,7 @@ from emogene.training.demo.speech.corpus import CorpusConfig
 from emogene.training.demo.summary import HEADLINES, _at
 from emogene.training.fields.rays import RaySampling
 from emogene.training.loop import LoopConfig
+from tests.speech import spoken
 
 
 def miniature() -> DemoConfig:
@@ -71,6 +78,20 @@ def test_stages_leave_what_assembling_needs(work: Path, tmp_path: Path) -> None:
     low, high = avatar.tensors["motion.low"], avatar.tensors["motion.high"]
     assert (low <= avatar.tensors["motion.mean"]).all() and (low < high).all()
     assert "Apache-2.0" in avatar.licence
+
+
+def test_what_was_trained_is_built_and_speaks(work: Path, tmp_path: Path) -> None:
+    """By the loader that reads what was imported, too; every network within its tolerance."""
+    assemble(work, tmp_path / "checkpoints", pose_seconds=2.0)
+    reports = build_engine_directory(tmp_path / "checkpoints", tmp_path / "e")
+    assert all(report.passed for report in reports)
+    assert {report.stage for report in reports} >= set(REQUIRED_STAGES)
+    manifest = read_manifest(tmp_path / "e")
+    assert manifest.name == "demo" and manifest.hearing == OWN_HEARING
+    with emogene.open(tmp_path / "e", threads=1) as avatar:
+        frames = list(avatar.render(spoken("Hello."), emotion="happy"))
+        assert len(frames) == -(-len(spoken("Hello.")) // SAMPLES_PER_FRAME)
+        assert all(frame.image.shape == (32, 32, 3) for frame in frames)
 
 
 def test_the_command_says_what_was_planned_and_reached(

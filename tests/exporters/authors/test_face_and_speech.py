@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import shutil
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emogene.contract.errors import BadCheckpoint
-from emogene.exporters.authors import speech
+from emogene.exporters.authors import face_model, speech
 from emogene.exporters.authors.assemble import import_avatar
 from emogene.exporters.authors.face_model import MODEL_FILE, VERTICES_FILE, load_face_model
 from emogene.exporters.authors.speech import load_speech_encoder
@@ -108,6 +110,24 @@ def test_a_face_model_is_not_unpacked_before_its_size_is_known(
 
     monkeypatch.setattr(scipy.io, "loadmat", loaded)
     with pytest.raises(BadCheckpoint, match="arrays of 3, 100000000 points"):
+        load_face_model(face)
+
+
+def test_a_packed_element_that_is_longer_than_it_says(
+    face: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shape is that of nine numbers; behind it stand four million zeros."""
+    body = struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIii", 5, 8, 1, 9)
+    body += struct.pack("<II", 1, 9) + b"meanshape".ljust(16, b"\0")
+    body += struct.pack("<II", 9, 4_000_000) + bytes(4_000_000)
+    packed = zlib.compress(struct.pack("<II", 14, len(body)) + body)
+    path = face / MODEL_FILE
+    _model()(face)
+    header = path.read_bytes()[:128]
+    path.write_bytes(header + struct.pack("<II", 15, len(packed)) + packed)
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(face_model, "LARGEST", 1_000_000)
+    with pytest.raises(BadCheckpoint, match="more than 1000000 bytes once it is unpacked"):
         load_face_model(face)
 
 

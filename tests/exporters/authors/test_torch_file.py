@@ -36,6 +36,22 @@ def test_files_of_the_first_years_are_read(tmp_path: Path) -> None:
             load_model(path)
 
 
+def test_tensors_that_were_on_a_gpu_are_read_without_one(tmp_path: Path) -> None:
+    """As in every checkpoint of a real training: the same records, located on ``cuda:0``."""
+    path = write_run(tmp_path, MODEL | {"half": torch.ones(3, dtype=torch.float16)}, {})
+    trained = tmp_path / "trained.ckpt"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(trained, "w") as new:
+        for entry in old.infolist():
+            data = old.read(entry)
+            if entry.filename.endswith("data.pkl"):
+                assert data.count(b"X\x03\0\0\0cpu") == 1  # written once, then referred to
+                data = data.replace(b"X\x03\0\0\0cpu", b"X\x06\0\0\0cuda:0")
+            new.writestr(entry.filename, data)
+    found = load_model(trained)
+    assert set(found) == {*MODEL, "half"} and found["half"].device.type == "cpu"
+    assert all(torch.equal(found[name], tensor) for name, tensor in MODEL.items())
+
+
 @pytest.mark.parametrize("old", [False, True])
 def test_what_asks_for_memory_is_refused_before_it_gets_any(tmp_path: Path, old: bool) -> None:
     path = tmp_path / "x.ckpt"
