@@ -17,8 +17,8 @@ EngineDir = Annotated[
     OptionalPath,
     typer.Option("--engine-dir", help="Engine directory (default: the built-in avatar)."),
 ]
-Side = Annotated[int, typer.Option(help="Side of the pictures, pixels.")]
-Threads = Annotated[int, typer.Option(help="Processor threads; 0 takes all.")]
+Side = Annotated[int, typer.Option(min=1, help="Side of the pictures, pixels.")]
+Threads = Annotated[int, typer.Option(min=0, help="Processor threads; 0 takes all.")]
 Output = Annotated[OptionalPath, typer.Option("-o", "--output", help="Write the JSON here.")]
 
 

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from emogene.contract.errors import BadInput
+
+
+def read_result(path: Path, *needed: str) -> dict[str, Any]:
+    """A benchmark's JSON.
+
+    Args:
+        needed: what it must hold.
+
+    Raises:
+        BadInput: it is none, or another benchmark's.
+    """
+    try:
+        result = json.loads(path.read_bytes())
+        found = ", ".join(list(result)[:8]) if isinstance(result, dict) else type(result).__name__
+        if isinstance(result, dict) and set(needed) <= set(result):
+            return result
+    except ValueError as error:
+        found = f"no JSON: {error}"
+    raise BadInput(
+        str(path),
+        expected=f"a result with {', '.join(needed)}",
+        found=found or "nothing",
+        remedy="name the file that the benchmark wrote by --output",
+    )
 
 
 def fill(page: Path, begin: str, end: str, text: str) -> None:

@@ -10,7 +10,6 @@ is copied by hand.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +20,7 @@ from emogene.runtime.command_line import run
 
 from .command import ResultFile, new_app
 from .live.tables import live_tables
-from .page import fill
+from .page import fill, read_result
 from .shown import Row, Shown
 
 app = new_app()
@@ -258,7 +257,7 @@ def report(
     ],
 ) -> None:
     """Rewrite the page's block between its marks, or draw the picture."""
-    result = json.loads(result_file.read_text())
+    result = read_result(result_file, "machine", "avatar")
     if output.suffix == ".png":
         from .plot import draw
 

@@ -6,14 +6,13 @@ Rewrites the page's block between its two marks, so that no number of the page i
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from emogene.contract.errors import BadInput
 
-from ..page import fill
+from ..page import fill, read_result
 from ..shown import Shown
 
 BEGIN, END = "<!-- measured on a GPU: begin -->", "<!-- measured on a GPU: end -->"
@@ -93,7 +92,9 @@ def main() -> None:
     parser.add_argument("page", type=Path, metavar="PAGE", help="page to rewrite")
     options = parser.parse_args()
     try:
-        fill(options.page, BEGIN, END, told(json.loads(options.result.read_bytes())))
+        fill(
+            options.page, BEGIN, END, told(read_result(options.result, "seed", "checks", "frames"))
+        )
     except (BadInput, OSError) as error:
         parser.error(str(error))
 

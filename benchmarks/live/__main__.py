@@ -33,8 +33,10 @@ def live(
     engine_dir: EngineDir = None,
     size: Side = 512,
     threads: Threads = 0,
-    minutes: Annotated[float, typer.Option(help="Speech the windows are compared on.")] = 0.7,
-    count: Annotated[int, typer.Option(help="First frames that are waited for.")] = 24,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, help="Speech the windows are compared on.")
+    ] = 0.7,
+    count: Annotated[int, typer.Option(min=1, help="First frames that are waited for.")] = 24,
     output: Output = None,
 ) -> None:
     """What the live profile changes and costs, and how soon it answers."""

@@ -13,7 +13,7 @@ from emogene.contract.landmarks import LANDMARKS
 from emogene.contract.units import FRAMES_PER_SECOND, SAMPLE_RATE, frames_of
 from emogene.evaluation.landmarks import landmark_distance
 from emogene.runtime.audio.store import SampleStore
-from emogene.runtime.profiles import LIVE, OFFLINE, OVERHANG, Profile
+from emogene.runtime.profiles import LIVE, OFFLINE, Profile
 from emogene.runtime.speech.networks import SpeechNetworks
 from emogene.runtime.speech.stream import StreamedSpeech
 from emogene.runtime.speech.whole import WholeSpeech
@@ -100,7 +100,7 @@ def measure_windows(
         pairs = [(_seen(a, pose, camera), _seen(b, pose, camera)) for a, b in zip(live, whole)]  # noqa: B905
         everything = landmark_distance(*_joined(pairs, 0), camera.size)
         apart = [np.linalg.norm(a - b, axis=-1).mean(-1) for a, b in pairs]
-        beyond = OVERHANG / SAMPLE_RATE
+        beyond = networks.overhang / SAMPLE_RATE
         hop, lookahead = (x / FRAMES_PER_SECOND for x in (profile.hop, profile.lookahead or 0))
         rows.append(
             WindowsRow(

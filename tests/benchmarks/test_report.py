@@ -92,6 +92,18 @@ def test_no_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "none.json" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("{", "no JSON"), ("[]", "list"), ('{"seed": 1}', "seed"), ("{}", "nothing")],
+)
+def test_results_of_something_else_are_refused(
+    text: str, found: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.json").write_text(text)
+    assert exit_code(report, [str(tmp_path / "r.json"), str(tmp_path / "page.md")]) == 2
+    assert f"expected a result with machine, avatar, found {found}" in capsys.readouterr().err
+
+
 def test_picture(result: dict[str, Any], written: Path, tmp_path: Path) -> None:
     draw(result, tmp_path / "direct.png")
     assert exit_code(report, [str(written), str(tmp_path / "written.png")]) == 0
