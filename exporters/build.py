@@ -159,7 +159,7 @@ def _exported(
     noted: Noted,
 ) -> tuple[Manifest, tuple[StageReport, ...]]:
     """Fill ``fresh`` with the float32 directory, from the cache or from PyTorch."""
-    subject, parts = str(checkpoints.resolve()), _export_parts(checkpoints)
+    subject, parts = _subject(checkpoints, target, options), _export_parts(checkpoints)
     found = cache.find("export", subject, parts)
     if found.folder is not None:
         manifest = read_manifest(found.folder)
@@ -192,6 +192,15 @@ def _exported(
     cache.keep("export", subject, parts, fill)
     stages.drop(manifest.stages)
     return manifest, reports
+
+
+def _subject(checkpoints: Path, target: Path, options: BuildOptions) -> str:
+    """What an export is of, in words: the checkpoints, or where those of an import, which the cache
+    names by a hash, are built to."""
+    folder = checkpoints.resolve()
+    if options.cache is not None and folder.is_relative_to(options.cache.resolve()):
+        return str(target.resolve())
+    return str(folder)
 
 
 def _export_parts(checkpoints: Path) -> dict[str, str]:

@@ -236,6 +236,8 @@ class CudaPythonGpu(Closing):
                 found=" ".join(str(error).split()),
                 remedy="install a newer driver (https://www.nvidia.com/drivers)",
             ) from None
+        except ValueError as error:  # a status that a newer driver has and the bindings do not
+            raise Failure(name, expected="success", found=str(error)) from None
         if code := int(status):
             raise self._refused(name, code, self._said(status), arguments)
         return results[0] if results else None

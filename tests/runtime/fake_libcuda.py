@@ -40,6 +40,9 @@ _OUTPUTS: dict[str, tuple[int, Any]] = {
 """Which parameter of a function is where its answer goes, and what that is."""
 
 
+UNKNOWN = 98765
+"""A handle that is answered with a status of the same number, which no binding knows."""
+
 _kept: list[Any] = []
 """What C calls."""
 
@@ -73,6 +76,8 @@ def _answer(machine: Machine, state: _State, name: str, arguments: Any) -> int:
     function: Callable[..., Any] = _OWN.get(name) or getattr(state, name)
     count = function.__code__.co_argcount - 1  # all but the model itself
     given = [arguments[i] for i in range(count + (at is not None))]
+    if UNKNOWN in given:
+        return UNKNOWN
     if name == "cuDeviceGetName":  # what is behind the name stays as it was
         text = b"Model GPU\0"
         ctypes.memmove(arguments[0], text, len(text))

@@ -72,7 +72,8 @@ def test_a_build_that_was_stopped_goes_on(
     capsys.readouterr()
     assert exit_code(app, ["cache", "list"]) == 0
     listed = capsys.readouterr().out
-    assert "import " in listed and "export " in listed
+    assert "import " in listed and f"MB  {target}\n" in listed
+    assert str(cache / "exports") not in listed
 
 
 def test_it_is_the_same_as_importing_first(folders: Folders, tmp_path: Path) -> None:

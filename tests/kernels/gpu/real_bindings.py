@@ -82,6 +82,9 @@ def refusals(gpu: CudaPythonGpu, module: int) -> None:
         gpu.load(nvrtc.compile_cubin(SCALE, "sm_90").image)
     with pytest.raises(Failure, match="CUDA error 1"):
         gpu.free(1)
+    # A status that these bindings do not know yet.
+    with pytest.raises(Failure, match="cuEventSynchronize: expected success, found 98765"):
+        gpu.settle(fake_libcuda.UNKNOWN)
 
 
 def paint_a_picture(machine: Machine, folder: Path) -> None:
