@@ -84,12 +84,13 @@ def imported_folder(
     noted(f"cache: the import not found, {found.why}")
     told: list[str] = []
 
-    def both(text: str) -> None:
-        told.append(text)
-        said(text)
+    def once(text: str) -> None:
+        if text not in told:
+            told.append(text)
+            said(text)
 
     def fill(folder: Path) -> None:
-        import_into(sources, options, folder / _CHECKPOINTS, both)
+        import_into(sources, options, folder / _CHECKPOINTS, once)
         (folder / _SAID).write_bytes(canonical(told))
 
     kept.keep("import", options.name, parts, fill)
@@ -97,8 +98,8 @@ def imported_folder(
     if made.folder is not None:
         yield made.folder / _CHECKPOINTS
         return
-    # A cache that cannot be written only costs time.
-    with imported_folder(sources, options, None, lambda text: None, noted) as folder:
+    # A cache that cannot be written only costs time; what was told before it failed is told.
+    with imported_folder(sources, options, None, once, noted) as folder:
         yield folder
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from emogene.contract.engine_directory import read_manifest
 from emogene.exporters import exporting
+from emogene.exporters.authors.assemble import ImportOptions
+from emogene.exporters.authors.kept import imported_folder
 from emogene.exporters.commands import app
 from emogene.runtime.command_line import exit_code
 
 from .checkpoints import Folders
+from .conftest import sources_of
 
 ONNX_ALONE = ("--target", "onnxruntime")
 
@@ -126,3 +130,20 @@ def test_a_folder_and_published_checkpoints_exclude_each_other(
     words = ["build-engines", str(tmp_path), *folders.arguments(), "-o", str(tmp_path / "e")]
     assert exit_code(app, words) == 2
     assert "expected a checkpoints folder or published checkpoints" in capsys.readouterr().err
+
+
+def test_what_is_told_does_not_hang_on_the_cache(folders: Folders, tmp_path: Path) -> None:
+    """Told once, whether the cache keeps the import, cannot begin it, or fails at its end."""
+    broken, full = tmp_path / "file", tmp_path / "full"
+    broken.write_text("where the cache should be")
+    told: dict[str, list[str]] = {}
+    for name, cache in {"none": None, "new": tmp_path / "new", "broken": broken}.items():
+        said = told[name] = []
+        with imported_folder(sources_of(folders), ImportOptions(), cache, said.append, str):
+            pass
+    with mock.patch("emogene.exporters.stage_cache.hash_file", side_effect=OSError):
+        said = told["full"] = []
+        with imported_folder(sources_of(folders), ImportOptions(), full, said.append, str):
+            pass
+    assert "--lm_deform_delta 0" in "".join(told["none"])
+    assert told["new"] == told["broken"] == told["full"] == told["none"]
