@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from benchmarks import endless as endless_module
 from benchmarks.endless import lag, slope_after
 from benchmarks.soak import app
 
@@ -26,7 +29,12 @@ def test_lips_are_found_before_and_behind_their_sound(behind: int) -> None:
     assert lag(moved, loud) == behind
 
 
-def test_everything_is_measured(tiny_engines: Path, tmp_path: Path) -> None:
+def test_everything_is_measured(
+    tiny_engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = itertools.count(0.0, 0.01)  # a frame of the endless session every 10 ms
+    clock = SimpleNamespace(perf_counter=lambda: next(moments))
+    monkeypatch.setattr(endless_module, "time", clock)
     result = tmp_path / "soak.json"
     arguments = [
         *("--engine-dir", str(tiny_engines), "--minutes", "0.02", "--warm-up", "0.2"),
@@ -35,10 +43,11 @@ def test_everything_is_measured(tiny_engines: Path, tmp_path: Path) -> None:
     assert exit_code(app, arguments) == 0
     told = json.loads(result.read_text())
     endless = told["endless"]
-    assert endless["frames"] > 50 and endless["misplaced"] == 0
+    assert endless["frames"] == 120 and endless["misplaced"] == 0
     # At most twice the 58 frames that a hop hears: forgetting waits until half can go.
     assert endless["held_seconds"] < 5
-    assert endless["files"][0] == endless["files"][1] and len(endless["resident"]) > 2
+    # What earlier tests forgot may be closed meanwhile.
+    assert endless["files"][0] >= endless["files"][1] and len(endless["resident"]) > 2
     assert [row["sessions"] for row in told["full_speed"]] == [1, 4]
     assert told["full_speed"][1]["fewest"] > 0
     assert [(row["sessions"], row["beside_a_file"]) for row in told["real_time"]] == [
