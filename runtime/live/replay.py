@@ -17,9 +17,10 @@ from .log import EmotionSet, Ended, Event, Filled, Flushed, Interrupted, LogRead
 def replay(log: str | os.PathLike[str], avatar: Avatar) -> Iterator[Frame]:
     """Every frame that was made in the live session, those that nobody took included.
 
-    They are the same bit by bit with the same version on the same kind of processor, and come as
-    fast as they can be computed. Of a log that was cut short, also those that were still to come of
-    what had been pushed.
+    They are the same bit by bit with the same version on the same kind of processor and an avatar
+    opened with the same renderer, marching and precisions, and come as fast as they can be
+    computed. Of a log that was cut short, also those that were still to come of what had been
+    pushed.
 
     Args:
         log: the folder that a `LiveDriver` wrote.

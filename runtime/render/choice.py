@@ -90,7 +90,7 @@ def choose_renderer(
     shapes = shapes_of(weights)
     reaches = {FUSED: fused_reach(manifest, shapes), GPU: gpu_reach(manifest, shapes)}
     if marching != PER_RAY:
-        reaches = dict.fromkeys(reaches, Reach("it marches each ray by itself"))
+        reaches = dict.fromkeys(reaches, Reach(f"the marching {marching!r}, which is in rounds"))
     if asked != AUTO:
         return _asked_for(asked, reaches[asked], gpu, kernels)
     fused, of_gpu = (_unless_recast(reaches[name], recast) for name in (FUSED, GPU))
@@ -107,7 +107,7 @@ def _asked_for(asked: str, reach: Reach, gpu: GpuPath, kernels: str) -> Renderer
     if reach.obstacle:
         raise Unavailable(
             f"{asked} renderer",
-            expected="an avatar it takes",
+            expected="an avatar and a marching it takes",
             found=reach.obstacle,
             remedy=f"use the renderer {WAVEFRONT} or {AUTO}",
         )

@@ -143,7 +143,7 @@ def test_auto_is_fused_where_that_is_right(shipped: Loaded) -> None:
     cast = choose_renderer("auto", manifest, weights, on_cpu=True, recast={"torso_colour"})
     assert (cast.used, cast.torso_of(manifest)) == ("fused", None)
     assert cast.beside == "torso_colour was asked for in another precision"
-    assert choose(marching="authors") == ("wavefront", "it marches each ray by itself")
+    assert choose(marching="authors") == ("wavefront", "the marching 'authors', which is in rounds")
     boxed = dataclasses.replace(manifest.field.march, box=((-0.9,) * 3, (0.9,) * 3))
     entered = dataclasses.replace(manifest, field=dataclasses.replace(manifest.field, march=boxed))
     gpu = GpuPath(True, "a GPU", wanted=True)
