@@ -167,7 +167,9 @@ def test_choosing(directory: Path) -> None:
     for path in (BROKEN, ABSENT):
         with pytest.raises(Unavailable, match=f"gpu renderer: .*{path.found} — {path.remedy}"):
             choose("gpu", gpu=path)
-    with pytest.raises(Unavailable, match="gpu renderer: expected an avatar and a marching it takes"):
+    with pytest.raises(
+        Unavailable, match="gpu renderer: expected an avatar and a marching it takes"
+    ):
         choose("gpu", gpu=WORKS, marching="authors")
 
 
