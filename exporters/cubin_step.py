@@ -20,6 +20,7 @@ from ..kernels.gpu.programs import ABI, Program
 from ..kernels.gpu.specification import all_grids
 from ..kernels.gpu.wanted import wanted_programs
 from ..runtime.render.reach import gpu_reach, stored_shapes
+from .report import NAME_WIDTH
 
 if TYPE_CHECKING:
     from .exporting import Started
@@ -78,7 +79,7 @@ def compile_cubins(
         )
         registers = max(kernel.registers for kernel in compiled.kernels)
         noted(
-            f"[✓] {program.name:<15}  {architecture}  {len(compiled.kernels)} kernels, "
+            f"[✓] {program.name:<{NAME_WIDTH}}  {architecture}  {len(compiled.kernels)} kernels, "
             f"at most {registers} registers"
         )
     return dataclasses.replace(manifest, cubins=tuple(made), files=list_files(folder))

@@ -34,6 +34,8 @@ def sanitize(kind: str, seed: int, folder: Path) -> Iterator[Part]:
     command = [tool, "--tool", kind, "--error-exitcode", "9", sys.executable]
     command += ["-m", "benchmarks.gpu", "--checks-only", "--here", "--seed", str(seed)]
     command += ["--check-size", str(SIZE), "--keep", str(folder), "--output", ""]
+    # Whoever is ended here leaves behind what it watched, which then ends by itself.
+    command += ["--seconds", str(2 * SECONDS)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:

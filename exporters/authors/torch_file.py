@@ -127,7 +127,7 @@ def _look_through_records(path: Path, file: BinaryIO, size: int) -> None:
         raise not_a_checkpoint(path, "records that are packed, or overlap")
     for entry in entries:
         with archive.open(entry) as record:  # its end is held to its checksum
-            if entry.filename.endswith("/data.pkl"):
+            if entry.filename.lower().endswith("/data.pkl"):  # torch minds no case
                 _check_calls(path, io.BytesIO(record.read()))
             else:
                 while record.read(_PIECE):

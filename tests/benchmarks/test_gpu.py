@@ -197,7 +197,7 @@ def test_nvidias_checkers_are_run_and_believed(
     tool.write_text(
         """#!/bin/sh
 case "$*" in
-"--tool memcheck --error-exitcode 9 "*"-m benchmarks.gpu --checks-only --here --seed 5"*" 16"*)
+"--tool memcheck --error-exitcode 9 "*"benchmarks.gpu --checks-only --here --seed 5 "*" 16 "*150)
     echo "========= ERROR SUMMARY: 0 errors" ;;
 "--tool racecheck"*)
     echo "========= RACECHECK SUMMARY: 2 hazards displayed"; exit 9 ;;

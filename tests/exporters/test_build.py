@@ -165,7 +165,7 @@ def test_lines_are_printed_as_stages_pass(
     )
     assert begun == [("exporting density", 0, 1)]
     (line,) = lines
-    assert line.startswith("[✓] density          fp32  rel L2 ")
+    assert line.startswith("[✓] density           fp32  rel L2 ")
     assert line.endswith(" ≤ 1e-05  (points 1, 777, 4096)")
     assert not (tmp_path / "e").exists(), "one stage is no directory"
 

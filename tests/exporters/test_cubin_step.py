@@ -53,7 +53,7 @@ def test_a_directory_gets_them(one_program: None, folder: Path, tmp_path: Path) 
     manifest, said = compiled(folder, tmp_path / "cache")
     check_files(folder, manifest)
     assert [c.file for c in manifest.cubins] == [f"cubins/scale.{a}.cubin" for a in GPUS]
-    assert len(said) == 2 and said[0].startswith("[✓] scale            sm_86  2 kernels, at most ")
+    assert len(said) == 2 and said[0].startswith("[✓] scale             sm_86  2 kernels, at most ")
     for cubin in manifest.cubins:
         assert read_cubin((folder / cubin.file).read_bytes())[0] == cubin.architecture
         assert (cubin.source, cubin.abi) == (PROGRAM.source, programs.ABI)

@@ -39,7 +39,7 @@ def test_a_full_build_from_the_cache(
     assert err == "" and len(lines) == 9 + 2 + 9 + 6 + 2 + 4
     for said in ("9 exported stages found", "2 precisions found", "9 engines found"):
         assert f"cache: {said}" in lines
-    assert any(line.startswith("[✓] density          fp16  rel L2 ") for line in lines)
+    assert any(line.startswith("[✓] density           fp16  rel L2 ") for line in lines)
     assert any(line.startswith("[✓] end to end, half against fp32: ") for line in lines)
     assert any("tensorrt-rtx sm_86,120" in line for line in lines)
     cubins = {
@@ -48,7 +48,7 @@ def test_a_full_build_from_the_cache(
         for gpu in ("sm_86", "sm_120")
     }
     assert fingerprint(tmp_path / "e").keys() == fingerprint(built.folder).keys() | cubins
-    assert any(line.startswith("[✓] plain            sm_86  2 kernels") for line in lines)
+    assert any(line.startswith("[✓] plain             sm_86  2 kernels") for line in lines)
 
 
 def test_verify_on_device(built: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

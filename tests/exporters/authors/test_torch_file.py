@@ -62,6 +62,19 @@ def test_what_asks_for_memory_is_refused_before_it_gets_any(tmp_path: Path, old:
             load_model(path)
 
 
+@pytest.mark.parametrize("name", ["DATA.PKL", "Data.pkl"])
+def test_names_are_looked_at_as_torch_does(tmp_path: Path, name: str) -> None:
+    """It finds a record whatever the case of its name."""
+    path, renamed = tmp_path / "x.ckpt", tmp_path / "y.ckpt"
+    torch.save({"state_dict": {"model": MODEL}, "epoch": Calling(bytearray, 8)}, path)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(renamed, "w") as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename.replace("data.pkl", name), old.read(entry))
+    assert torch.load(renamed, weights_only=True)["epoch"] == bytes(8)
+    with pytest.raises(BadCheckpoint, match=r"a call of .*bytearray"):
+        load_model(renamed)
+
+
 def _repeated() -> torch.Tensor:
     return torch.zeros(1).expand(TERABYTES)
 
