@@ -247,5 +247,5 @@ def test_a_precision_that_misses_names_the_command(
             built.checkpoints, tmp_path / "e", options, finished=lambda r: lines.append(r.line())
         )
     assert missed.value.exit_code == 1 and isinstance(missed.value, Failure)
-    assert any(line.startswith("[✗] colour           fp16") for line in lines)
+    assert any(line.startswith("[✗] colour            fp16") for line in lines)
     assert list(tmp_path.iterdir()) == []
