@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING
 from ..contract.codec import canonical, from_plain, to_plain
 from ..contract.engine_directory import check_files, read_manifest, replace_folder
 from ..contract.engines import Target
-from ..contract.errors import BadEngineDirectory, BadOutput
+from ..contract.errors import BadEngineDirectory
 from ..contract.manifest import MANIFEST_FILE, Manifest
 from .cubin_step import compile_cubins
 from .engine_step import EngineOptions, build_engines
+from .owner import check_owner
 from .precision_step import PrecisionOptions, make_variants
 from .report import Report, StageReport
 from .report_files import COMMAND, write_reports
@@ -163,7 +164,7 @@ def _exported(
     found = cache.find("export", subject, parts)
     if found.folder is not None:
         manifest = read_manifest(found.folder)
-        _check_owner(target, manifest.name, options.force)
+        _check_directory(target, manifest.name, options.force)
         for name in (*manifest.files, MANIFEST_FILE):
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(found.folder / name, fresh / name)
@@ -179,7 +180,7 @@ def _exported(
     from .exporting import Kept, export_avatar
 
     avatar = ReferenceAvatar.load(checkpoints)
-    _check_owner(target, avatar.card.name, options.force)
+    _check_directory(target, avatar.card.name, options.force)
     stages = Kept(cache, parts)
     manifest, reports = export_avatar(
         avatar, checkpoints, fresh, options.threads, options.command, started, finished, stages
@@ -213,19 +214,13 @@ def _export_parts(checkpoints: Path) -> dict[str, str]:
     }
 
 
-def _check_owner(target: Path, name: str, force: bool) -> None:
+def _check_directory(target: Path, name: str, force: bool) -> None:
     """Refuse to replace another avatar; a damaged or older directory may be rebuilt."""
     try:
         there = read_manifest(target).name
     except BadEngineDirectory:
         return
-    if there != name and not force:
-        raise BadOutput(
-            str(target),
-            expected=f"a new folder, or a directory of the avatar {name!r}",
-            found=f"the avatar {there!r}",
-            remedy="choose another folder, or replace it with --force",
-        )
+    check_owner(target, there, name, kind="a directory", force=force)
 
 
 def _read_back(fresh: Path, manifest: Manifest, threads: int, cache: StageCache) -> None:

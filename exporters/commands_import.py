@@ -41,9 +41,9 @@ def import_checkpoints(
         a2m, lm_deform, head, torso, dataset, bfm, hubert, name, blink_mode, lle_percent, sr_noise
     )
     sources, options = named.sources(), named.options()
-    from .authors.kept import check_owner, import_into
+    from .authors.kept import check_checkpoints, import_into
 
-    check_owner(output, options.name, force)
+    check_checkpoints(output, options.name, force)
     out = console()
     begun = time.perf_counter()
     count = import_into(sources, options, output, lambda text: line(out, text))

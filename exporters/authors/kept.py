@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ...contract.codec import canonical, to_plain
 from ...contract.engine_directory import hash_file
-from ...contract.errors import BadOutput
 from ...reference.avatar import CARD_FILE
+from ..owner import check_owner
 from ..stage_cache import StageCache, source_hash
 from ..tools import tool_versions
 from .assemble import ImportOptions, Said, Sources, import_avatar
@@ -32,8 +32,8 @@ def import_into(sources: Sources, options: ImportOptions, folder: Path, said: Sa
     return len(avatar.networks())
 
 
-def check_owner(folder: Path, name: str, force: bool) -> None:
-    """Refuse to replace the checkpoints of another avatar; they may have been trained for days.
+def check_checkpoints(folder: Path, name: str, force: bool) -> None:
+    """Refuse to replace the checkpoints of another avatar.
 
     Raises:
         BadOutput: the folder holds an avatar of another name, and ``force`` is not set.
@@ -42,13 +42,7 @@ def check_owner(folder: Path, name: str, force: bool) -> None:
         there = json.loads((folder / CARD_FILE).read_bytes())["name"]
     except (OSError, ValueError, TypeError, KeyError):
         return
-    if there != name and not force:
-        raise BadOutput(
-            str(folder),
-            expected=f"a new folder, or checkpoints of the avatar {name!r}",
-            found=f"the avatar {there!r}",
-            remedy="choose another folder, or replace it with --force",
-        )
+    check_owner(folder, there, name, kind="checkpoints", force=force)
 
 
 @contextmanager
